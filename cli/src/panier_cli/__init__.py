@@ -1,0 +1,1 @@
+"""The panier command and the local stack."""

@@ -1,0 +1,1 @@
+"""Shops, products, search, browsing and stock."""

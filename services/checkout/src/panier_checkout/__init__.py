@@ -1,0 +1,1 @@
+"""Orders: fulfilment, payment, status, history."""

@@ -1,0 +1,1 @@
+"""Conversations, the inbox and the shop's page."""

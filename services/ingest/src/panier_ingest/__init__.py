@@ -1,0 +1,1 @@
+"""The door: verifies, translates and publishes what WhatsApp sends."""

@@ -1,0 +1,1 @@
+"""Live sales tracking with Faust."""

@@ -1,0 +1,1 @@
+"""Outbound messages to Graph API calls, within Meta's limits."""

@@ -1,0 +1,1 @@
+"""WhatsApp and Meta's Graph API on one's own machine."""
