@@ -1,0 +1,1 @@
+"""What services say to each other: inbound message kinds, events, and outbound messages."""

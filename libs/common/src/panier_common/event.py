@@ -1,0 +1,118 @@
+"""From event to Kafka record and back: JSON values, CloudEvents' binary mode in the headers, and ids.
+
+Ids are name-based (uuid5), so that doing a thing again makes the same ids again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from uuid import UUID, uuid5
+
+import msgspec
+
+from panier_common.contracts.events import Event
+from panier_common.topics import TOPIC_OF
+
+OWNER = "panier_owner"
+LANGUAGE = "panier_language"
+SEQUENCE = "panier_seq"
+TRACEPARENT = "traceparent"
+
+_NAMESPACE = UUID("6f1d5f0e-5f0b-5f35-9c7e-0c2a7f0f5a11")
+_ENCODER = msgspec.json.Encoder()
+
+Headers = dict[str, str]
+WireHeaders = list[tuple[str, bytes]]
+
+
+class UnknownEventError(ValueError):
+    """A record whose type this version does not know."""
+
+
+class Received(msgspec.Struct):
+    """One record, decoded: `at` is when the fact happened (`ce_time`), not when it was read.
+
+    `language` is what the conversation speaks, None when it never said; the runner fills it in.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    id: str
+    at: datetime
+    event: Event
+    headers: Headers
+    language: str | None = None
+
+
+EVENT_TYPES: dict[str, type[Event]] = {event.ce_type: event for event in TOPIC_OF}
+
+
+def inbound_id(phone_number_id: str, wamid: str, status: str = "") -> str:
+    """The id of what Meta sent: the same for every repeat of one message or one of its statuses."""
+    return str(uuid5(_NAMESPACE, f"{phone_number_id}\n{wamid}\n{status}"))
+
+
+def caused_id(service: str, cause: str, ce_type: str, ordinal: int) -> str:
+    """The id of an event of ours: who made it, because of what, and the how-manyth of that cause."""
+    return str(uuid5(_NAMESPACE, f"{service}\n{cause}\n{ce_type}\n{ordinal}"))
+
+
+def encode(event: Event) -> bytes:
+    return _ENCODER.encode(event)
+
+
+def cloud_headers(event: Event, event_id: str, source: str, at: datetime) -> Headers:
+    """CloudEvents 1.0 attributes as Kafka headers (binary content mode)."""
+    return {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_type": event.ce_type,
+        "ce_source": f"/panier/{source}",
+        "ce_time": at.isoformat(),
+        "content-type": "application/json",
+    }
+
+
+def to_wire(headers: Mapping[str, str]) -> WireHeaders:
+    return [(name, value.encode()) for name, value in headers.items()]
+
+
+def from_wire(headers: Iterable[tuple[str, bytes]]) -> Headers:
+    return {name: value.decode("utf-8", "replace") for name, value in headers}
+
+
+@cache
+def _decoder(ce_type: str) -> msgspec.json.Decoder[Event]:
+    try:
+        return msgspec.json.Decoder(EVENT_TYPES[ce_type])
+    except KeyError:
+        raise UnknownEventError(f"unknown event type {ce_type!r}") from None
+
+
+def decode(ce_type: str, value: bytes) -> Event:
+    """The event. Raises UnknownEventError or msgspec.DecodeError: either makes the record a dead letter."""
+    return _decoder(ce_type).decode(value)
+
+
+def received(topic: str, partition: int, offset: int, headers: Headers, value: bytes) -> Received:
+    """A record as services see it. Raises ValueError (of which the decoding errors are kinds)."""
+    ce_type = headers.get("ce_type", "")
+    return Received(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        id=headers.get("ce_id", ""),
+        at=datetime.fromisoformat(headers["ce_time"]) if "ce_time" in headers else _no_time(),
+        event=decode(ce_type, value),
+        headers=headers,
+    )
+
+
+def _no_time() -> datetime:
+    raise UnknownEventError("the record has no ce_time")
+
+
+def types_of(events: Sequence[type[Event]]) -> frozenset[str]:
+    """The CloudEvents types of these classes, for a loop's `wants`."""
+    return frozenset(event.ce_type for event in events)

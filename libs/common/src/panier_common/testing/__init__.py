@@ -1,0 +1,1 @@
+"""What tests of every package share: the pytest plugin with a real broker and a real database."""

@@ -1,0 +1,148 @@
+"""The one literal table of topics, from which creation, ACLs, AsyncAPI and the Kubernetes resources are made.
+
+Nothing of it is configuration: names, keys and owners are part of the contract between services.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from panier_common.contracts import events as e
+
+DEFAULT_PARTITIONS = 12
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`key` names the attribute of the events that is the record's key.
+
+    All topics have the same number of partitions (12 by default), so that one process of a service owns
+    partition p of every topic keyed by conversation, and of `outbound` and `delivery`.
+    """
+
+    name: str
+    key: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    events: tuple[type[e.Event], ...]
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_ms: int = 7 * DAY_MS
+
+
+INBOUND = Topic(
+    "panier.inbound.v1",
+    "conversation",
+    ("ingest",),
+    ("catalog", "cart", "checkout", "console", "sender"),
+    (e.MessageReceived,),
+)
+DELIVERY = Topic(
+    "panier.delivery.v1", "phone_number_id", ("ingest",), ("sender", "console"), (e.DeliveryChanged,)
+)
+ENQUIRY = Topic(
+    "panier.enquiry.v1", "conversation", ("checkout",), ("catalog", "cart", "console"), (e.EnquiryRaised,)
+)
+PRODUCT = Topic(
+    "panier.product.v1",
+    "shop_sku",
+    ("catalog",),
+    ("cart", "console"),
+    (e.ProductChanged,),
+    cleanup="compact",
+)
+CART = Topic(
+    "panier.cart.v1",
+    "conversation",
+    ("cart",),
+    ("checkout", "sales", "console"),
+    (e.CartChanged, e.CheckoutRequested, e.CartAbandoned),
+)
+ORDER = Topic(
+    "panier.order.v1",
+    "conversation",
+    ("checkout",),
+    ("catalog", "cart", "sales", "console"),
+    (
+        e.StockRequested,
+        e.CartAsked,
+        e.OrderPlaced,
+        e.OrderRepeated,
+        e.OrderPaid,
+        e.OrderCancelled,
+        e.OrderExpired,
+        e.OrderStatusChanged,
+        e.OrderRefunded,
+    ),
+)
+STOCK = Topic(
+    "panier.stock.v1",
+    "conversation",
+    ("catalog",),
+    ("checkout",),
+    (e.StockReserved, e.StockRefused, e.StockReleased),
+)
+PAYMENT = Topic("panier.payment.v1", "order_id", ("ingest",), ("checkout",), (e.PaymentNotified,))
+COMMAND = Topic(
+    "panier.command.v1",
+    "conversation",
+    ("checkout",),
+    ("checkout",),
+    (e.PaymentRecorded, e.OrderAdvanced, e.CancelRequested, e.RefundRequested),
+)
+OUTBOUND = Topic(
+    "panier.outbound.v1",
+    "phone_number_id",
+    ("catalog", "cart", "checkout", "console"),
+    ("sender", "console"),
+    (e.MessageRequested,),
+)
+SENT = Topic(
+    "panier.sent.v1",
+    "conversation",
+    ("sender",),
+    ("checkout", "console"),
+    (e.MessageSent, e.MessageFailed),
+)
+IDENTITY = Topic(
+    "panier.identity.v1", "pair", ("ingest",), ("ingest",), (e.CustomersLinked,), cleanup="compact"
+)
+SHOP = Topic(
+    "panier.shop.v1",
+    "shop",
+    ("catalog",),
+    ("ingest", "cart", "checkout", "sender", "sales", "console"),
+    (e.ShopConfigured,),
+    cleanup="compact",
+)
+FLOOR = Topic(
+    "panier.floor.v1", "conversation", ("console",), ("checkout",), (e.FloorChanged,), cleanup="compact"
+)
+SALES = Topic("panier.sales.v1", "shop", ("sales",), ("console",), (e.SalesCounted,))
+ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), ("sender",), (e.AccountChanged,))
+
+TOPICS = (
+    INBOUND,
+    DELIVERY,
+    ENQUIRY,
+    PRODUCT,
+    CART,
+    ORDER,
+    STOCK,
+    PAYMENT,
+    COMMAND,
+    OUTBOUND,
+    SENT,
+    IDENTITY,
+    SHOP,
+    FLOOR,
+    SALES,
+    ACCOUNT,
+)
+
+BY_NAME = {topic.name: topic for topic in TOPICS}
+TOPIC_OF: dict[type[e.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}
+
+
+def key_of(event: e.Event) -> str:
+    """The record's key: the event's attribute that its topic names."""
+    return str(getattr(event, TOPIC_OF[type(event)].key))
