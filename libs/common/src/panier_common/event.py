@@ -6,6 +6,7 @@ Ids are name-based (uuid5), so that doing a thing again makes the same ids again
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from typing import ClassVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -43,6 +44,13 @@ class Received(msgspec.Struct):
     event: Event
     headers: Headers
     language: str | None = None
+
+
+class Gone(Event, frozen=True):
+    """What a tombstone says: this key of a compacted topic is no more."""
+
+    ce_type: ClassVar[str] = "panier.key.gone.v1"
+    key: str
 
 
 EVENT_TYPES: dict[str, type[Event]] = {event.ce_type: event for event in TOPIC_OF}

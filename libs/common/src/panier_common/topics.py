@@ -36,12 +36,8 @@ INBOUND = Topic(
     ("catalog", "cart", "checkout", "console", "sender"),
     (e.MessageReceived,),
 )
-DELIVERY = Topic(
-    "panier.delivery.v1", "phone_number_id", ("ingest",), ("sender", "console"), (e.DeliveryChanged,)
-)
-ENQUIRY = Topic(
-    "panier.enquiry.v1", "conversation", ("checkout",), ("catalog", "cart", "console"), (e.EnquiryRaised,)
-)
+DELIVERY = Topic("panier.delivery.v1", "phone_number_id", ("ingest",), ("sender", "console"), (e.DeliveryChanged,))
+ENQUIRY = Topic("panier.enquiry.v1", "conversation", ("checkout",), ("catalog", "cart", "console"), (e.EnquiryRaised,))
 PRODUCT = Topic(
     "panier.product.v1",
     "shop_sku",
@@ -85,9 +81,9 @@ PAYMENT = Topic("panier.payment.v1", "order_id", ("ingest",), ("checkout",), (e.
 COMMAND = Topic(
     "panier.command.v1",
     "conversation",
-    ("checkout",),
-    ("checkout",),
-    (e.PaymentRecorded, e.OrderAdvanced, e.CancelRequested, e.RefundRequested),
+    ("checkout", "console"),
+    ("checkout", "console"),
+    (e.PaymentRecorded, e.OrderAdvanced, e.CancelRequested, e.RefundRequested, e.FloorReturned),
 )
 OUTBOUND = Topic(
     "panier.outbound.v1",
@@ -103,9 +99,7 @@ SENT = Topic(
     ("checkout", "console"),
     (e.MessageSent, e.MessageFailed),
 )
-IDENTITY = Topic(
-    "panier.identity.v1", "pair", ("ingest",), ("ingest",), (e.CustomersLinked,), cleanup="compact"
-)
+IDENTITY = Topic("panier.identity.v1", "pair", ("ingest",), ("ingest",), (e.CustomersLinked,), cleanup="compact")
 SHOP = Topic(
     "panier.shop.v1",
     "shop",
@@ -114,9 +108,7 @@ SHOP = Topic(
     (e.ShopConfigured,),
     cleanup="compact",
 )
-FLOOR = Topic(
-    "panier.floor.v1", "conversation", ("console",), ("checkout",), (e.FloorChanged,), cleanup="compact"
-)
+FLOOR = Topic("panier.floor.v1", "conversation", ("console",), ("checkout",), (e.FloorChanged,), cleanup="compact")
 SALES = Topic("panier.sales.v1", "shop", ("sales",), ("console",), (e.SalesCounted,))
 ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), ("sender",), (e.AccountChanged,))
 
@@ -138,6 +130,9 @@ TOPICS = (
     SALES,
     ACCOUNT,
 )
+
+# What Faust keeps of its own, under names of its making: the changes of sales' table. No events.
+CHANGELOGS = (Topic("panier.sales-days-changelog", "", ("sales",), ("sales",), (), cleanup="compact"),)
 
 BY_NAME = {topic.name: topic for topic in TOPICS}
 TOPIC_OF: dict[type[e.Event], Topic] = {event: topic for topic in TOPICS for event in topic.events}

@@ -259,7 +259,11 @@ class OrderPaid(Event, frozen=True):
 
 
 class OrderCancelled(Event, frozen=True):
-    """Cancelled by the customer or the shop, or a wait for stock that nobody answered. Frees the stock."""
+    """Cancelled by the customer or the shop, or a wait for stock that nobody answered. Frees the stock.
+
+    `currency`, `sold_minor` and `lines` say what had counted as sold: an order to be paid on collection was.
+    They are left empty for an order that nobody had paid.
+    """
 
     ce_type: ClassVar[str] = "panier.order.cancelled.v1"
     conversation: str
@@ -267,6 +271,9 @@ class OrderCancelled(Event, frozen=True):
     order_id: str
     by: str
     at: datetime
+    currency: str = ""
+    sold_minor: int = 0
+    lines: tuple[Line, ...] = ()
 
 
 class OrderExpired(Event, frozen=True):
@@ -395,6 +402,16 @@ class RefundRequested(Event, frozen=True):
     ce_type: ClassVar[str] = "panier.refund.requested.v1"
     conversation: str
     order_id: str
+    key: str
+    by: str
+    at: datetime
+
+
+class FloorReturned(Event, frozen=True):
+    """A person of the shop is done answering this conversation: the machine may speak again."""
+
+    ce_type: ClassVar[str] = "panier.floor.returned.v1"
+    conversation: str
     key: str
     by: str
     at: datetime

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import pytest_asyncio
 
-Database = Callable[[str | None], Awaitable[str]]
+Database = Callable[[str], Awaitable[str]]
 """``await database("panier_cart")``: the URL of a fresh, migrated database of that package."""
 
 _allowed_hosts: set[str] = set()
@@ -133,31 +133,31 @@ async def _execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-async def _make_template(server: str, package: str | None) -> str:
+async def _make_template(server: str, package: str) -> str:
     """A migrated database to clone from: cloning takes milliseconds, migrating does not."""
     from panier_common.postgres import migrate
 
-    template = f"template_{package or 'common'}_{secrets.token_hex(4)}"
+    template = f"template_{package}_{secrets.token_hex(4)}"
     await _execute(server, f"CREATE DATABASE {template}")
-    extensions = _EXTENSIONS.get(package or "", ())
+    extensions = _EXTENSIONS.get(package, ())
     await _execute(_on(server, template), *(f"CREATE EXTENSION IF NOT EXISTS {name}" for name in extensions))
     await migrate(_on(server, template), package)
     return template
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def _templates(postgres: str) -> AsyncIterator[dict[str | None, str]]:
-    made: dict[str | None, str] = {}
+async def _templates(postgres: str) -> AsyncIterator[dict[str, str]]:
+    made: dict[str, str] = {}
     yield made
     await _execute(postgres, *(f"DROP DATABASE {name} WITH (FORCE)" for name in made.values()))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def database(postgres: str, _templates: dict[str | None, str]) -> AsyncIterator[Database]:
+async def database(postgres: str, _templates: dict[str, str]) -> AsyncIterator[Database]:
     """A factory of fresh databases, each a clone of its package's migrated template, dropped afterwards."""
     clones: list[str] = []
 
-    async def make(package: str | None) -> str:
+    async def make(package: str) -> str:
         if package not in _templates:
             _templates[package] = await _make_template(postgres, package)
         name = f"test_{os.getpid()}_{secrets.token_hex(4)}"

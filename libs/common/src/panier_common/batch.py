@@ -1,0 +1,411 @@
+"""One batch in one transaction: lock, load, decide, save, outbox. A constant number of SQL statements.
+
+Knows nothing of Kafka's client: it takes items and gives back what to publish once the transaction is through.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+from opentelemetry.trace import Span, StatusCode
+
+from panier_common import dead_letters, homes, outbox, telemetry, timers
+from panier_common.contracts.events import EnquiryRaised, Event
+from panier_common.event import (
+    LANGUAGE,
+    OWNER,
+    SEQUENCE,
+    TRACEPARENT,
+    Headers,
+    Received,
+    caused_id,
+    cloud_headers,
+    encode,
+)
+from panier_common.homes import Home, Reading
+from panier_common.kafka import MAX_RECORD_BYTES, Outgoing
+from panier_common.memory import Memory, Seen
+from panier_common.postgres import Connection
+from panier_common.timers import DueTimer, NewTimer
+from panier_common.topics import INBOUND, TOPIC_OF, Topic, key_of
+
+W = TypeVar("W")
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """An event for its topic, under its key; id, time and trace follow from what caused it."""
+
+    event: Event
+
+
+class Tombstone(msgspec.Struct, frozen=True):
+    """The end of a key on a compacted topic."""
+
+    topic: Topic
+    key: str
+
+
+class SetTimer(msgspec.Struct, frozen=True):
+    """Decide on `event` after that long; a timer of the same key in the same home is replaced."""
+
+    key: str
+    after_seconds: float
+    event: Event
+
+
+class DropTimer(msgspec.Struct, frozen=True):
+    key: str
+
+
+Effect: TypeAlias = Publish | Tombstone | SetTimer | DropTimer
+
+
+@dataclass(frozen=True)
+class Loop(Generic[W]):
+    """What one consumer group of a service does with its topics.
+
+    `name` is `<service>.<what>`. `wants` sees topic and headers, before the body is parsed. `load` and `save`
+    run a constant number of statements; `decide` puts into the working set W what pure handlers returned.
+    `timer_events` are the service's own events that timers and `Runner.submit` bring back. With `remembers`,
+    the runner keeps each conversation's language and the ids of its messages, and drops repeats.
+    `on_commit` gets the working set of each batch after its commit; `on_take_over` runs in the transaction
+    that takes homes over, `on_release` when they are given up.
+    """
+
+    name: str
+    topics: tuple[Topic, ...]
+    wants: Callable[[str, Headers], bool]
+    load: Callable[[Connection, Sequence[Received]], Awaitable[W]]
+    decide: Callable[[W, Received], Sequence[Effect]]
+    save: Callable[[Connection, W], Awaitable[None]]
+    timer_events: tuple[type[Event], ...] = ()
+    remembers: bool = True
+    on_commit: Callable[[W], None] | None = None
+    on_take_over: Callable[[Connection, Sequence[int]], Awaitable[None]] | None = None
+    on_release: Callable[[Sequence[int]], Awaitable[None]] | None = None
+
+    @property
+    def service(self) -> str:
+        return self.name.partition(".")[0]
+
+
+@dataclass(eq=False)
+class Item:
+    """One thing to decide on: a record, a due timer, a replayed dead letter or a result from within.
+
+    `received` is None for what the loop does not want; `dead` says why nobody could digest it.
+    """
+
+    home: int
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Headers
+    value: bytes | None
+    received: Received | None = None
+    dead: str | None = None
+    timer: DueTimer | None = None
+    replays: UUID | None = None
+    span: Span | None = None
+
+    @property
+    def is_record(self) -> bool:
+        return self.timer is None and self.replays is None and self.offset >= 0
+
+
+class PoisonError(Exception):
+    """Some record of the batch is to blame; `__cause__` says for what."""
+
+
+class RecordTooLargeError(ValueError):
+    """An event larger than a Kafka record may be."""
+
+
+@dataclass
+class Outcome(Generic[W]):
+    """What a committed batch leaves to be done."""
+
+    world: W
+    publish: list[Outgoing]
+    readings: dict[tuple[str, int], Reading]
+    seqs: dict[int, int]
+    foreign: dict[int, int]
+    repeats: int
+    dead: int
+
+
+@dataclass
+class Batch(Generic[W]):
+    """The work on some items, in their order, for a loop that owns their homes."""
+
+    loop: Loop[W]
+    homes: dict[int, Home]
+    readings: dict[tuple[str, int], Reading]
+    items: Sequence[Item]
+    _heard: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    _next: dict[tuple[str, int], int] = field(default_factory=dict)
+    _out: list[Outgoing] = field(default_factory=list)
+    _timers: dict[tuple[int, str], NewTimer | None] = field(default_factory=dict)
+    _memories: dict[str, Memory] = field(default_factory=dict)
+    _languages: dict[str, str | None] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
+    _dead: list[Item] = field(default_factory=list)
+    _repeats: int = 0
+
+    async def run(self, db: Connection) -> Outcome[W]:
+        """The transaction's body. Raises PoisonError, HomeLostError, or what the database raises."""
+        touched = sorted({item.home for item in self.items})
+        seqs = await homes.lock(db, self.loop.name, [self.homes[p] for p in touched])
+        live = self._advance()
+        if self.loop.remembers:
+            await self._remember(db, live)
+            live = self._not_repeated(live)
+        wanted = [item for item in live if item.received is not None and item.dead is None]
+        try:
+            world = await self.loop.load(db, [item.received for item in wanted if item.received is not None])
+            new_seqs = self._decide(world, wanted, dict(seqs))
+            await self.loop.save(db, world)
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
+            raise PoisonError from error
+        if self._changed:
+            await self._save_memories(db)
+        await self._finish(db, new_seqs)
+        return Outcome(
+            world,
+            self._out,
+            self._read(),
+            new_seqs,
+            {p: self.homes[p].seq for p in touched if seqs[p] > self.homes[p].seq},
+            self._repeats,
+            len(self._dead),
+        )
+
+    def _advance(self) -> list[Item]:
+        """Move the positions on; keep what was not published twice."""
+        live = []
+        for item in self.items:
+            if item.is_record:
+                at = (item.topic, item.partition)
+                self._next[at] = item.offset + 1
+                if self._is_heard(at, item.headers.get(SEQUENCE)):
+                    self._repeats += 1
+                    telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "published_again"})
+                    continue
+            live.append(item)
+        return live
+
+    def _is_heard(self, at: tuple[str, int], sequence: str | None) -> bool:
+        if sequence is None:
+            return False
+        source, _, number = sequence.rpartition("/")
+        n = int(number) if number.isdecimal() else 0
+        known = self.readings[at].heard.get(source, 0) if at in self.readings else 0
+        if n <= max(known, self._heard.get((*at, source), 0)):
+            return True
+        self._heard[(*at, source)] = n
+        return False
+
+    async def _remember(self, db: Connection, live: Sequence[Item]) -> None:
+        """Load memories and languages, and give every item the language spoken at its place."""
+        keys = {item.key for item in live if item.key}
+        rows = await db.fetch(
+            "SELECT conversation, language, memory FROM conversation WHERE loop = $1 AND conversation = ANY($2)",
+            self.loop.name,
+            sorted(keys),
+        )
+        for row in rows:
+            self._languages[row["conversation"]] = row["language"]
+            self._memories[row["conversation"]] = Memory.unpack(row["memory"])
+        for item in live:
+            language = item.headers.get(LANGUAGE)
+            if language is not None and language != self._languages.get(item.key):
+                self._languages[item.key] = language
+                self._changed.add(item.key)
+            if item.received is not None:
+                item.received.language = self._languages.get(item.key)
+
+    def _not_repeated(self, live: Sequence[Item]) -> list[Item]:
+        """Without the customers' messages that were sent again from outside."""
+        kept = []
+        for item in live:
+            if item.received is None or item.topic != INBOUND.name or item.replays is not None:
+                kept.append(item)
+                continue
+            memory = self._memories.get(item.key) or Memory()
+            seen = memory.look(item.received.id, item.received.at)
+            if seen is Seen.REPEAT:
+                self._repeats += 1
+                telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "sent_again"})
+                continue
+            self._memories[item.key] = memory.taken(item.received.id, item.received.at)
+            self._changed.add(item.key)
+            if seen is Seen.DOUBTFUL:
+                item.dead = "older than what is remembered of this conversation: it may have been taken before"
+            kept.append(item)
+        return kept
+
+    def _decide(self, world: W, wanted: Sequence[Item], seqs: dict[int, int]) -> dict[int, int]:
+        """Decide on the items in order and number what follows; the homes' new sequences."""
+        for item in wanted:
+            received = item.received
+            if received is None or (item.timer is not None and not self._still_due(item)):
+                continue
+            if item.timer is not None:
+                self._timers[item.home, item.timer.key] = None
+            try:
+                effects = self.loop.decide(world, received)
+            except Exception as error:
+                raise PoisonError from error
+            for ordinal, effect in enumerate(effects):
+                self._take(item, received, ordinal, effect, seqs)
+        return seqs
+
+    def _still_due(self, item: Item) -> bool:
+        """Not dropped or set anew by something earlier in this batch."""
+        return item.timer is not None and (item.home, item.timer.key) not in self._timers
+
+    def _take(self, item: Item, received: Received, ordinal: int, effect: Effect, seqs: dict[int, int]) -> None:
+        trace = item.headers.get(TRACEPARENT)
+        match effect:
+            case SetTimer(key=key, after_seconds=seconds, event=event):
+                own = telemetry.traceparent_of(item.span) if item.span is not None else trace
+                self._timers[item.home, key] = NewTimer(item.home, key, seconds, event.ce_type, encode(event), own)
+            case DropTimer(key=key):
+                self._timers[item.home, key] = None
+            case Tombstone(topic=topic, key=key):
+                seqs[item.home] += 1
+                self._out.append(
+                    Outgoing(item.home, seqs[item.home], topic.name, key, self._numbered(item, seqs, {}), None)
+                )
+            case Publish(event=event):
+                seqs[item.home] += 1
+                self._out.append(self._published(item, received, ordinal, event, seqs))
+
+    def _numbered(self, item: Item, seqs: dict[int, int], headers: Headers) -> Headers:
+        headers[SEQUENCE] = outbox.sequence_header(self.loop.name, item.home, seqs[item.home])
+        return headers
+
+    def _published(self, item: Item, received: Received, ordinal: int, event: Event, seqs: dict[int, int]) -> Outgoing:
+        event_id = caused_id(self.loop.service, received.id, event.ce_type, ordinal)
+        headers = self._numbered(item, seqs, cloud_headers(event, event_id, self.loop.service, received.at))
+        if isinstance(event, EnquiryRaised):
+            headers[OWNER] = event.owner
+        topic = TOPIC_OF[type(event)].name
+        value = encode(event)
+        if len(value) > MAX_RECORD_BYTES - 4096:
+            raise RecordTooLargeError(f"{event.ce_type} of {len(value)} bytes")
+        record = Outgoing(item.home, seqs[item.home], topic, key_of(event), headers, value)
+        if item.span is not None:
+            span = telemetry.start_send(topic, event.ce_type, event_id, telemetry.traceparent_of(item.span))
+            headers[TRACEPARENT], record.span = telemetry.traceparent_of(span), span
+        elif TRACEPARENT in item.headers:
+            headers[TRACEPARENT] = item.headers[TRACEPARENT]
+        return record
+
+    async def _save_memories(self, db: Connection) -> None:
+        keys = sorted(self._changed)
+        await db.execute(
+            "INSERT INTO conversation (loop, conversation, language, memory) "
+            "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bytea[]) "
+            "ON CONFLICT (loop, conversation) DO UPDATE SET language = excluded.language, memory = excluded.memory",
+            self.loop.name,
+            keys,
+            [self._languages.get(key) for key in keys],
+            [(self._memories.get(key) or Memory()).pack() for key in keys],
+        )
+
+    async def _finish(self, db: Connection, seqs: dict[int, int]) -> None:
+        await timers.change(db, self.loop.name, self._timers)
+        self._dead = [item for item in self.items if item.dead is not None]
+        if self._dead:
+            await dead_letters.keep(db, [self._letter(item) for item in self._dead])
+        replayed = [item.replays for item in self.items if item.replays is not None and item.dead is None]
+        if replayed:
+            await db.execute("DELETE FROM dead_letter WHERE id = ANY($1::uuid[])", replayed)
+        await write_progress(db, self.loop.name, self._next, self._heard, self._out, seqs, self.homes)
+
+    def _letter(self, item: Item) -> dead_letters.DeadLetter:
+        return dead_letters.DeadLetter(
+            self.loop.name,
+            item.home,
+            item.topic,
+            item.partition,
+            item.offset,
+            item.key,
+            msgspec.json.encode(item.headers),
+            item.value,
+            item.dead or "",
+            telemetry.trace_id_of(item.headers.get(TRACEPARENT)),
+        )
+
+    def _read(self) -> dict[tuple[str, int], Reading]:
+        """The readings as they are once this batch is committed."""
+        read = {}
+        for at, offset in self._next.items():
+            old = self.readings.get(at)
+            read[at] = Reading(offset, dict(old.heard) if old else {})
+        for (topic, partition, source), n in self._heard.items():
+            read[topic, partition].heard[source] = n
+        return read
+
+
+_PROGRESS = """
+WITH moved AS (
+    INSERT INTO position (loop, topic, partition, next_offset)
+    SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])
+    ON CONFLICT (loop, topic, partition) DO UPDATE SET next_offset = excluded.next_offset
+), listened AS (
+    INSERT INTO heard (loop, topic, partition, source, n)
+    SELECT $1, * FROM unnest($5::text[], $6::int[], $7::text[], $8::bigint[])
+    ON CONFLICT (loop, topic, partition, source) DO UPDATE SET n = excluded.n
+), added AS (
+    INSERT INTO outbox (loop, home, n, topic, key, headers, value)
+    SELECT $1, * FROM unnest($9::int[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])
+), gone AS (
+    DELETE FROM outbox USING unnest($15::int[], $16::bigint[]) AS done (home, upto)
+    WHERE outbox.loop = $1 AND outbox.home = done.home AND outbox.n <= done.upto
+)
+UPDATE home SET seq = new.seq FROM unnest($17::int[], $18::bigint[]) AS new (partition, seq)
+WHERE home.loop = $1 AND home.partition = new.partition AND home.seq < new.seq
+"""
+
+
+async def write_progress(
+    db: Connection,
+    loop: str,
+    positions: dict[tuple[str, int], int],
+    heard: dict[tuple[str, int, str], int],
+    out: Sequence[Outgoing],
+    seqs: dict[int, int],
+    owned: dict[int, Home],
+) -> None:
+    """Positions, repeat memory, new outbox rows, and the end of published ones: one statement."""
+    done = [owned[p] for p in seqs if owned[p].published > owned[p].deleted]
+    await db.execute(
+        _PROGRESS,
+        loop,
+        [topic for topic, _ in positions],
+        [partition for _, partition in positions],
+        list(positions.values()),
+        [topic for topic, _, _ in heard],
+        [partition for _, partition, _ in heard],
+        [source for _, _, source in heard],
+        list(heard.values()),
+        *outbox.columns(out),
+        [home.partition for home in done],
+        [home.published for home in done],
+        list(seqs),
+        list(seqs.values()),
+    )
+
+
+def end_spans(items: Sequence[Item]) -> None:
+    """The batch is committed: what was processed is done."""
+    for item in items:
+        if item.span is not None:
+            if item.dead is not None:
+                item.span.set_status(StatusCode.ERROR, "dead letter")
+            item.span.end()

@@ -1,0 +1,199 @@
+"""The log: producers that publish in order, the consumer of a loop, keys to partitions, creating topics."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.partitioner import murmur2
+
+from panier_common.contracts.events import Event
+from panier_common.event import Headers, cloud_headers, encode, to_wire
+from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPIC_OF, TOPICS, Topic, key_of
+
+# One webhook may hold 3 MB, and one message of it is one record.
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 512 * 1024
+DRAIN_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@lru_cache(maxsize=65536)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that every Kafka client's default partitioner (murmur2) gives the key."""
+    return (int(murmur2(key.encode())) & 0x7FFFFFFF) % partitions
+
+
+class Producer:
+    """An idempotent producer that is thrown away whole on any error, so that order can be kept by its user."""
+
+    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
+        self._servers = bootstrap_servers
+        self._client_id = client_id
+        self._lock = asyncio.Lock()
+        self._current: AIOKafkaProducer | None = None
+
+    async def get(self) -> AIOKafkaProducer:
+        """The present producer, started; raises KafkaError when no broker answers."""
+        async with self._lock:
+            if self._current is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._servers,
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_request_size=MAX_RECORD_BYTES,
+                    max_batch_size=BATCH_BYTES,
+                    request_timeout_ms=10_000,
+                    metadata_max_age_ms=60_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._current = producer
+            return self._current
+
+    async def throw_away(self, failed: AIOKafkaProducer) -> None:
+        """Stop using this producer: what it still held may arrive late, and is then dropped as a repeat."""
+        async with self._lock:
+            if self._current is failed:
+                self._current = None
+        await _stop(failed)
+
+    async def partitions(self, topic: str) -> int:
+        producer = await self.get()
+        return len(await producer.partitions_for(topic))
+
+    async def publish(
+        self, event: Event, event_id: str, at: datetime, source: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """One event to its topic; returns when all in-sync replicas have it. Raises KafkaError."""
+        topic, key = TOPIC_OF[type(event)].name, key_of(event)
+        producer = await self.get()
+        await producer.send_and_wait(
+            topic,
+            encode(event),
+            key=key.encode(),
+            partition=partition_of(key, await self.partitions(topic)),
+            headers=to_wire({**cloud_headers(event, event_id, source, at), **(headers or {})}),
+        )
+
+    async def send_in_order(self, topic: str, partition: int, records: Sequence["Outgoing"]) -> None:
+        """Records of one topic-partition, one batch in flight, none after a failure. Raises KafkaError."""
+        producer = await self.get()
+        batch = producer.create_batch()
+        for record in records:
+            if _append(batch, record) is None:
+                await self._send(producer, batch, topic, partition)
+                batch = producer.create_batch()
+                _append(batch, record)
+        await self._send(producer, batch, topic, partition)
+
+    @staticmethod
+    async def _send(producer: AIOKafkaProducer, batch: object, topic: str, partition: int) -> None:
+        acknowledged = await producer.send_batch(batch, topic, partition=partition)
+        await acknowledged
+
+    async def stop(self) -> None:
+        async with self._lock:
+            if self._current is not None:
+                await _stop(self._current)
+                self._current = None
+
+
+class Outgoing:
+    """One record to be published: its place in the outbox and what goes on the wire."""
+
+    __slots__ = ("headers", "home", "key", "n", "span", "topic", "value")
+
+    def __init__(self, home: int, n: int, topic: str, key: str, headers: Headers, value: bytes | None) -> None:
+        self.home, self.n, self.topic, self.key = home, n, topic, key
+        self.headers, self.value = headers, value
+        self.span: object | None = None
+
+
+def _append(batch: object, record: Outgoing) -> object | None:
+    return batch.append(  # type: ignore[attr-defined,no-any-return]
+        key=record.key.encode(), value=record.value, timestamp=None, headers=to_wire(record.headers)
+    )
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), DRAIN_SECONDS)
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("producer did not stop cleanly", error=type(error).__name__)
+
+
+def consumer(bootstrap_servers: str, group: str, client_id: str) -> AIOKafkaConsumer:
+    """The consumer of a loop: positions come from the database, the group only shares out partitions."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        group_id=group,
+        client_id=client_id,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        partition_assignment_strategy=[RangePartitionAssignor],
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=3_000,
+        max_poll_interval_ms=600_000,
+        rebalance_timeout_ms=30_000,
+        max_partition_fetch_bytes=MAX_RECORD_BYTES,
+        metadata_max_age_ms=60_000,
+    )
+
+
+async def apply_topics(
+    bootstrap_servers: str,
+    *,
+    partitions: int = DEFAULT_PARTITIONS,
+    replication: int = 1,
+    topics: Iterable[Topic] = (*TOPICS, *CHANGELOGS),
+) -> list[str]:
+    """Create what is missing of the table; names of what was created. Never changes partitions in place."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            new = [_new_topic(topic, partitions, replication) for topic in missing]
+            try:
+                answer = await admin.create_topics(new)
+            except TopicAlreadyExistsError:
+                return []
+            for name, code, *message in answer.topic_errors:  # type: ignore[attr-defined]
+                if code not in (0, 36):  # 36: somebody else was faster
+                    raise KafkaError(f"topic {name} could not be created: {message}")
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+def _new_topic(topic: Topic, partitions: int, replication: int) -> NewTopic:
+    settings = {
+        "cleanup.policy": topic.cleanup,
+        "max.message.bytes": str(MAX_RECORD_BYTES),
+        "min.insync.replicas": str(max(1, replication - 1)),
+    }
+    if topic.cleanup == "delete":
+        settings["retention.ms"] = str(topic.retention_ms)
+    return NewTopic(topic.name, partitions, replication, topic_configs=settings)
+
+
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "Outgoing",
+    "Producer",
+    "apply_topics",
+    "consumer",
+    "partition_of",
+]

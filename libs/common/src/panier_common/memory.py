@@ -1,0 +1,70 @@
+"""Which of a customer's messages were already taken: bounded, and honest about where it ends.
+
+Meta repeats a webhook for 7 days. A conversation's row keeps the ids of two generations, 8 bytes each, at
+most 512 together. A generation ends after 8 days or 256 ids, and the one before it is then forgotten. When
+messages were forgotten because there were too many, a message as old as those cannot be judged any more.
+"""
+
+import struct
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+import msgspec
+
+GENERATION_IDS = 256
+GENERATION_SECONDS = 8 * 24 * 3600
+_HEAD = struct.Struct("<IIIIH")
+
+
+class Seen(Enum):
+    NEW = "new"
+    REPEAT = "repeat"
+    DOUBTFUL = "doubtful"
+
+
+class Memory(msgspec.Struct):
+    """`reach`: messages up to this second (Unix) may have been forgotten; 0 when none were."""
+
+    started: int = 0
+    newest: int = 0
+    newest_before: int = 0
+    reach: int = 0
+    before: tuple[bytes, ...] = ()
+    ids: tuple[bytes, ...] = ()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Memory":
+        if not packed:
+            return cls()
+        started, newest, newest_before, reach, count = _HEAD.unpack_from(packed)
+        ids = tuple(packed[i : i + 8] for i in range(_HEAD.size, len(packed), 8))
+        return cls(started, newest, newest_before, reach, ids[:count], ids[count:])
+
+    def pack(self) -> bytes:
+        head = _HEAD.pack(self.started, self.newest, self.newest_before, self.reach, len(self.before))
+        return head + b"".join(self.before) + b"".join(self.ids)
+
+    def look(self, message_id: str, at: datetime) -> Seen:
+        """Whether the message with this id (a UUID), sent at that time, was taken before."""
+        short = UUID(message_id).bytes[:8]
+        if short in self.ids or short in self.before:
+            return Seen.REPEAT
+        return Seen.DOUBTFUL if int(at.timestamp()) <= self.reach else Seen.NEW
+
+    def taken(self, message_id: str, at: datetime) -> "Memory":
+        """The memory with this message in it."""
+        second = max(int(at.timestamp()), 0)
+        short = UUID(message_id).bytes[:8]
+        full = len(self.ids) >= GENERATION_IDS
+        if full or (self.ids and second - self.started > GENERATION_SECONDS):
+            reach = max(self.reach, self.newest_before) if full and self.before else self.reach
+            return Memory(second, second, self.newest, reach, self.ids, (short,))
+        return Memory(
+            self.started or second,
+            max(self.newest, second),
+            self.newest_before,
+            self.reach,
+            self.before,
+            (*self.ids, short),
+        )

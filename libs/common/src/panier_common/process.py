@@ -1,0 +1,221 @@
+"""What every service process does: log, trace, answer probes, run its loops, and drain on SIGTERM."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+import uvloop
+from fastapi import APIRouter
+
+from panier_common import dead_letters, telemetry
+from panier_common.batch import Loop, W
+from panier_common.kafka import Producer
+from panier_common.postgres import Pool, create_pool, missing_migrations
+from panier_common.runner import Runner
+from panier_common.settings import DatabaseSettings, ServiceSettings
+from panier_common.shops import ShopDirectory
+from panier_common.web import Problem, Server, admin_app
+
+DRAIN_SECONDS = 20.0
+
+Check = Callable[[], str | None]
+
+log = structlog.get_logger()
+
+
+class Process:
+    """One service's process, built up by its `__main__` and run until it is told to stop.
+
+    The end of any loop or task that was not asked for ends the process: better started anew than half dead.
+    """
+
+    pool: Pool
+    """The service's database; there only for settings with one."""
+
+    def __init__(self, name: str, settings: ServiceSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.version = version(f"panier-{name}")
+        self.producer = Producer(settings.kafka_bootstrap_servers, f"panier-{name}")
+        self._runners: list[Runner[Any]] = []
+        self._tasks: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        self._checks: list[Check] = []
+        self._schema: str | None = None
+        self._stop = asyncio.Event()
+        self._draining = False
+        self.app, self._internal = admin_app(
+            name, self.version, settings.admin_token.get_secret_value(), self.why_not_ready, self.lag
+        )
+
+    async def __aenter__(self) -> Self:
+        settings = self.settings
+        telemetry.set_up(self.name, self.version, settings.log_level, settings.admin_token.get_secret_value())
+        if isinstance(settings, DatabaseSettings):
+            self.pool = await create_pool(settings.database_url.get_secret_value())
+            self._schema = "the database was not asked yet"
+            self.add_check("schema", lambda: self._schema)
+            self.add_task("schema", self._watch_schema())
+            self._internal.include_router(self._dead_letters())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.producer.stop()
+        if isinstance(self.settings, DatabaseSettings):
+            self.pool.terminate()
+        telemetry.shut_down()
+
+    def add_loop(self, loop: Loop[W]) -> Runner[W]:
+        """Run this loop; its readiness and lag are the process's."""
+        runner = Runner(loop, self.pool, self.settings.kafka_bootstrap_servers)
+        self._runners.append(runner)
+        self._checks.append(runner.why_not_ready)
+        return runner
+
+    def add_router(self, router: APIRouter) -> None:
+        """Serve these routes under /internal, for holders of the admin token."""
+        self._internal.include_router(router)
+
+    def add_task(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append((name, task))
+
+    def add_check(self, name: str, check: Check) -> None:
+        """Ready only while `check` finds nothing wrong."""
+        self._checks.append(check)
+
+    def follow_shops(self) -> ShopDirectory:
+        shops = ShopDirectory(self.settings.kafka_bootstrap_servers)
+        self.add_task("shops", shops.follow())
+        self.add_check("shops", shops.why_not_ready)
+        return shops
+
+    def why_not_ready(self) -> str | None:
+        if self._draining:
+            return "stopping"
+        return next((why for check in self._checks if (why := check()) is not None), None)
+
+    def lag(self) -> dict[str, tuple[int, float]]:
+        behind: dict[str, tuple[int, float]] = {}
+        for runner in self._runners:
+            for topic, (records, seconds) in runner.lag().items():
+                known = behind.get(topic, (0, 0.0))
+                behind[topic] = (known[0] + records, max(known[1], seconds))
+        return behind
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. Raises what ended a loop or a task by itself."""
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, self._stop.set)
+        telemetry.gauge(
+            "panier.lag.records",
+            "Records not yet read, by topic.",
+            lambda: [(float(records), {"topic": t}) for t, (records, _) in self.lag().items()],
+        )
+        telemetry.gauge(
+            "panier.lag.seconds",
+            "Seconds since the last record read was written, while others wait; by topic.",
+            lambda: [(seconds, {"topic": t}) for t, (_, seconds) in self.lag().items()],
+        )
+        telemetry.gauge("panier.ready", "1 when ready.", lambda: [(0.0 if self.why_not_ready() else 1.0, {})])
+        self.app.include_router(self._internal)
+        admin = Server(self.app, self.settings.admin_host, self.settings.admin_port)
+        await admin.start()
+        gc.collect()
+        gc.freeze()  # what lives for ever need not be looked at again
+        gc.set_threshold(10_000, 20, 20)
+        log.info("started", version=self.version)
+        try:
+            await self._until_stopped()
+        finally:
+            await admin.stop()
+            log.info("stopped")
+
+    async def _until_stopped(self) -> None:
+        runners = [asyncio.create_task(r.run(), name=r.loop.name) for r in self._runners]
+        others = [asyncio.create_task(task, name=name) for name, task in self._tasks]
+        stop = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait([*runners, *others, stop], return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in (*runners, *others) if task.done()]
+        self._draining = True
+        for runner in self._runners:
+            runner.stop()
+        if runners:
+            await asyncio.wait(runners, timeout=DRAIN_SECONDS)
+        for task in (*others, stop):
+            task.cancel()
+        await asyncio.gather(*others, stop, return_exceptions=True)
+        for task in ended:
+            if (error := task.exception()) is not None:
+                log.error("a task died", task=task.get_name(), error=type(error).__name__, exc_info=error)
+                raise error
+        if ended and not self._stop.is_set():
+            raise RuntimeError(f"{ended[0].get_name()} ended by itself")
+
+    async def _watch_schema(self) -> None:
+        """Not ready until the database has this version's schema, and says which command brings it."""
+        while True:
+            try:
+                self._schema = await missing_migrations(self.pool, f"panier_{self.name}")
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                self._schema = f"the database does not answer ({type(error).__name__})"
+            await asyncio.sleep(1 if self._schema else 10)
+
+    def _dead_letters(self) -> APIRouter:
+        router = APIRouter(prefix="/dead-letters")
+
+        def missing(letter: UUID) -> Problem:
+            return Problem(404, "no_such_dead_letter", f"there is no dead letter {letter}", "panier dead list")
+
+        @router.get("")
+        async def listed() -> list[dict[str, Any]]:
+            async with self.pool.acquire() as db:
+                return await dead_letters.listed(db, self.name)
+
+        @router.get("/{letter}")
+        async def shown(letter: UUID) -> dict[str, Any]:
+            async with self.pool.acquire() as db:
+                document = await dead_letters.shown(db, self.name, letter)
+            if document is None:
+                raise missing(letter)
+            return document
+
+        @router.post("/{letter}/replay")
+        async def replay(letter: UUID) -> dict[str, str]:
+            async with self.pool.acquire() as db:
+                if not await dead_letters.ask_replay(db, letter):
+                    raise missing(letter)
+            return {"id": str(letter), "state": "replaying"}
+
+        @router.delete("/{letter}")
+        async def dropped(letter: UUID) -> dict[str, str]:
+            async with self.pool.acquire() as db:
+                if not await dead_letters.drop(db, letter):
+                    raise missing(letter)
+            return {"id": str(letter), "state": "dropped"}
+
+        return router
+
+
+def main(service: Callable[[], Awaitable[None]]) -> None:
+    """Run a service's coroutine function as this process; exits 1 when it ends by itself."""
+
+    async def _run() -> None:
+        await service()
+
+    try:
+        uvloop.run(_run())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        log.error("ended", error=type(error).__name__, exc_info=error)
+        sys.exit(1)

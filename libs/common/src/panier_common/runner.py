@@ -1,0 +1,657 @@
+"""The loop that carries every service: fetch, one transaction, publish. DESIGN.md, section 4, says why so.
+
+Records that nobody can digest are found by halving and become dead letters; whatever else goes wrong is waited
+out, with readiness saying why. Losing a home ends the process.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Generic, TypeAlias
+
+import asyncpg
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from panier_common import homes, outbox, telemetry, timers
+from panier_common.batch import (
+    Batch,
+    DropTimer,
+    Effect,
+    Item,
+    Loop,
+    Outcome,
+    PoisonError,
+    Publish,
+    SetTimer,
+    Tombstone,
+    W,
+    end_spans,
+    write_progress,
+)
+from panier_common.contracts.events import Event
+from panier_common.dead_letters import reason_of
+from panier_common.event import (
+    LANGUAGE,
+    TRACEPARENT,
+    Gone,
+    Headers,
+    Received,
+    caused_id,
+    encode,
+    from_wire,
+    received,
+)
+from panier_common.failpoints import fail_point
+from panier_common.homes import Home, HomeLostError, Reading
+from panier_common.kafka import Outgoing, Producer, consumer, partition_of
+from panier_common.outbox import Publisher
+from panier_common.postgres import Connection, Pool, is_caused_by_a_record
+from panier_common.timers import TIMER_TOPIC, DueTimer
+
+BATCH_RECORDS = 500
+POLL_SECONDS = 0.25
+TICK_SECONDS = 0.5
+COMMIT_SECONDS = 1.0
+RELEASE_SECONDS = 5.0
+WAIT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+SUBMITTED_TOPIC = "submitted"
+JOINING = "joining the consumer group"
+
+KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
+
+log = structlog.get_logger()
+
+
+class Runner(ConsumerRebalanceListener, Generic[W]):
+    """Works one loop: the homes whose partitions of all its topics are assigned to this process."""
+
+    def __init__(self, loop: Loop[W], pool: Pool, bootstrap_servers: str) -> None:
+        self.loop = loop
+        self._pool = pool
+        self._servers = bootstrap_servers
+        self._group = f"panier.{loop.name}"
+        self._consumer: AIOKafkaConsumer | None = None
+        self._producer = Producer(bootstrap_servers, f"panier-{loop.name}")
+        self._publisher = Publisher(loop.name, self._producer)
+        self._homes: dict[int, Home] = {}
+        self._readings: dict[tuple[str, int], Reading] = {}
+        self._read_at: dict[tuple[str, int], float] = {}
+        self._ends_at_start: dict[tuple[str, int], int] = {}
+        self._unsaved: set[tuple[str, int]] = set()
+        self._busy = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._fetch: asyncio.Task[dict[TopicPartition, list[KafkaRecord]]] | None = None
+        self._publishing: asyncio.Task[None] | None = None
+        self._submitted: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
+        self._events = {event.ce_type: event for event in loop.timer_events}
+        self._waiting: str | None = "not started"
+        self._ticked = self._committed = 0.0
+
+    # What others may ask.
+
+    def why_not_ready(self) -> str | None:
+        """Why this loop is not working, None when it is."""
+        return self._waiting or self._publisher.failing
+
+    def caught_up_since_start(self) -> bool:
+        """Whether every home here has been read to the end that its topics had when it was taken over."""
+        return bool(self._ends_at_start) and all(
+            at in self._readings and self._readings[at].next_offset >= end for at, end in self._ends_at_start.items()
+        )
+
+    def progress(self, topic: str, partition: int) -> tuple[datetime | None, bool]:
+        """(append time of the last record read, whether that was the end) of one topic-partition."""
+        reading = self._readings.get((topic, partition))
+        read_at = self._read_at.get((topic, partition))
+        end = self._end_of(topic, partition)
+        at = datetime.fromtimestamp(read_at, UTC) if read_at is not None else None
+        return at, reading is not None and end is not None and reading.next_offset >= end
+
+    def lag(self) -> dict[str, tuple[int, float]]:
+        """topic → (records not yet read, seconds since the last one read was written)."""
+        behind: dict[str, tuple[int, float]] = {topic.name: (0, 0.0) for topic in self.loop.topics}
+        for (topic, partition), reading in list(self._readings.items()):
+            end = self._end_of(topic, partition)
+            missing = max(0, (end or 0) - max(reading.next_offset, 0))
+            seconds = time.time() - self._read_at.get((topic, partition), time.time()) if missing else 0.0
+            records, longest = behind[topic]
+            behind[topic] = records + missing, max(longest, seconds)
+        return behind
+
+    async def submit(self, events: Sequence[Event]) -> None:
+        """Decide on results of the service's own work in the next batch; returns when that is committed.
+
+        The home is that of the key of the loop's first topic. Raises HomeLostError when it is not here.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._submitted.append((events, done))
+        self._wake.set()
+        await done
+
+    # The life of the loop.
+
+    async def run(self) -> None:
+        """Work until `stop`; raises when the process must end (a home lost, a bug in the runner)."""
+        await self._start()
+        try:
+            while not self._stop.is_set():
+                await self._step()
+        finally:
+            await self._close()
+
+    def stop(self) -> None:
+        """Stop fetching; `run` finishes the batch, publishes, leaves the group and returns."""
+        self._stop.set()
+        self._wake.set()
+
+    async def _start(self) -> None:
+        while not self._stop.is_set():
+            self._consumer = consumer(self._servers, self._group, f"panier-{self.loop.name}")
+            self._consumer.subscribe([topic.name for topic in self.loop.topics], listener=self)
+            try:
+                await self._consumer.start()
+            except (KafkaError, OSError) as error:
+                await self._consumer.stop()
+                await self._wait(f"no broker answers ({type(error).__name__})", 3)
+            else:
+                self._waiting = JOINING
+                return
+
+    async def _close(self) -> None:
+        if self._fetch is not None:
+            await _cancelled(self._fetch)
+        with suppress(KafkaError, OSError, TimeoutError):
+            await self._released()
+        if self._consumer is not None:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(self._consumer.stop(), RELEASE_SECONDS)
+        await self._producer.stop()
+
+    async def _step(self) -> None:
+        await self._open_homes()
+        items = self._items(await self._poll())
+        submitted, self._submitted = self._submitted, []
+        items += self._own_items(submitted)
+        if items:
+            await self._work(items)
+        for _, done in submitted:
+            if not done.done():
+                done.set_result(None)
+        if time.monotonic() - self._ticked > TICK_SECONDS and self._homes:
+            await self._tick()
+
+    # Ownership.
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        if revoked:
+            await self._released()
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        if self._waiting == JOINING:
+            self._waiting = None  # perhaps with nothing to do: others have all the partitions
+        self._wake.set()
+
+    async def _released(self) -> None:
+        """Give up every home: the batch under way ends first, or is dropped where it waits for an engine."""
+        given_up, self._homes = sorted(self._homes), {}
+        self._ends_at_start = {}
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                async with self._busy:
+                    if self._publishing is not None:
+                        await asyncio.shield(self._publishing)
+        except TimeoutError:
+            log.warning("gave homes up while an engine was away", loop=self.loop.name)
+        if given_up:
+            await self._commit()
+            if self.loop.on_release is not None:
+                await self.loop.on_release(given_up)
+        self._readings, self._unsaved = {}, set()
+
+    def _assigned(self) -> set[int]:
+        """Partitions of which all the loop's topics are assigned here."""
+        if self._consumer is None:
+            return set()
+        assignment = self._consumer.assignment()
+        return {
+            tp.partition
+            for tp in assignment
+            if all(TopicPartition(topic.name, tp.partition) in assignment for topic in self.loop.topics)
+        }
+
+    async def _open_homes(self) -> None:
+        new = sorted(self._assigned() - self._homes.keys())
+        if not new:
+            return
+        async with self._busy:
+            for attempt in range(1_000_000):
+                try:
+                    await self._take_over(new)
+                except (
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    KafkaError,
+                    OSError,
+                    TimeoutError,
+                ) as error:
+                    await self._wait(f"taking partitions over ({type(error).__name__})", attempt)
+                    if self._stop.is_set() or not set(new) <= self._assigned():
+                        return
+                else:
+                    self._waiting = None
+                    return
+
+    async def _take_over(self, new: Sequence[int]) -> None:
+        """Fence the former owner out, publish what it left, go to where it stood."""
+        async with self._pool.acquire() as db:
+            async with db.transaction():
+                taken = await homes.take_over(db, self.loop.name, new)
+                if self.loop.on_take_over is not None:
+                    await self.loop.on_take_over(db, new)
+            readings = await homes.load_readings(db, self.loop.name, new)
+            left = await outbox.load(db, self.loop.name, dict.fromkeys(new, 0))
+        await self._publisher.publish(left)
+        for home in taken.values():
+            home.published = home.seq
+        consumer = self._reader()
+        partitions = [TopicPartition(topic.name, p) for topic in self.loop.topics for p in new]
+        first = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        if not set(new) <= self._assigned():
+            return
+        for tp in partitions:
+            at = (tp.topic, tp.partition)
+            reading = readings.get(at) or Reading(-1)
+            if reading.next_offset < 0:
+                reading.next_offset = first[tp]
+            self._readings[at] = reading
+            self._ends_at_start[at] = ends[tp]
+            with suppress(IllegalStateError):
+                consumer.seek(tp, reading.next_offset)
+        self._homes.update(taken)
+        log.info("took partitions over", loop=self.loop.name, partitions=len(new), left=len(left))
+
+    # Reading.
+
+    def _reader(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("the runner was not started")
+        return self._consumer
+
+    async def _poll(self) -> Mapping[TopicPartition, list[KafkaRecord]]:
+        """The next records of the homes worked here, or nothing after a moment or a submission."""
+        if not self._homes:
+            await _first(self._wake, POLL_SECONDS)
+            self._wake.clear()
+            return {}
+        if self._fetch is None:
+            partitions = [TopicPartition(t.name, p) for t in self.loop.topics for p in self._homes]
+            self._fetch = asyncio.create_task(
+                self._reader().getmany(*partitions, timeout_ms=int(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
+            )
+        woken = asyncio.create_task(self._wake.wait())
+        await asyncio.wait({self._fetch, woken}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(woken)
+        self._wake.clear()
+        if not self._fetch.done():
+            return {}
+        done, self._fetch = self._fetch, None
+        return await self._fetched(done)
+
+    async def _fetched(
+        self, done: "asyncio.Task[dict[TopicPartition, list[KafkaRecord]]]"
+    ) -> Mapping[TopicPartition, list[KafkaRecord]]:
+        try:
+            records = done.result()
+        except NoOffsetForPartitionError:
+            return {}  # the group has no offset, and needs none: positions are the database's
+        except OffsetOutOfRangeError as error:
+            log.error("records were deleted before they were read", loop=self.loop.name, where=str(error.args[0]))
+            await self._wait("records were deleted before they were read: see docs/runbooks", 4)
+            return {}
+        except (KafkaError, OSError) as error:
+            await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
+            return {}
+        self._waiting = None
+        return records
+
+    def _items(self, fetched: Mapping[TopicPartition, list[KafkaRecord]]) -> list[Item]:
+        """Records as items; what was read already, or belongs to nobody here, is left out."""
+        items = []
+        for tp, records in fetched.items():
+            reading = self._readings.get((tp.topic, tp.partition))
+            if reading is None or tp.partition not in self._homes:
+                continue
+            items += [self._item(tp, r) for r in records if r.offset >= reading.next_offset]
+            if records:
+                self._read_at[tp.topic, tp.partition] = records[-1].timestamp / 1000
+        return items
+
+    def _item(self, tp: TopicPartition, record: KafkaRecord) -> Item:
+        headers = from_wire(record.headers)
+        key = record.key.decode("utf-8", "replace") if record.key else ""
+        item = Item(tp.partition, tp.topic, tp.partition, record.offset, key, headers, record.value)
+        if self.loop.wants(tp.topic, headers):
+            self._decode(item)
+        return item
+
+    def _decode(self, item: Item) -> None:
+        if item.value is None:
+            item.received = Received(item.topic, item.partition, item.offset, "", _EPOCH, Gone(item.key), item.headers)
+            return
+        try:
+            item.received = received(item.topic, item.partition, item.offset, item.headers, item.value)
+        except (ValueError, KeyError) as error:
+            item.dead = reason_of(error)
+            return
+        trace = item.headers.get(TRACEPARENT)
+        if telemetry.tracing() and telemetry.is_sampled(trace):
+            item.span = telemetry.start_process(
+                item.topic,
+                self._group,
+                item.received.event.ce_type,
+                trace,
+                item.partition,
+                item.offset,
+                item.key,
+            )
+
+    # Working.
+
+    async def _work(self, items: Sequence[Item]) -> None:
+        if not any(i.received or i.dead or (self.loop.remembers and LANGUAGE in i.headers) for i in items):
+            self._skip(items)
+            return
+        async with self._busy:
+            await self._until_committed(items)
+        await self._commit_sometimes()
+
+    def _skip(self, items: Sequence[Item]) -> None:
+        """Nothing here is this loop's: go on without a transaction; the next one carries the position."""
+        for item in items:
+            at = (item.topic, item.partition)
+            self._readings[at].next_offset = item.offset + 1
+            self._unsaved.add(at)
+
+    async def _until_committed(self, items: Sequence[Item]) -> None:
+        attempt = 0
+        while True:
+            items = [item for item in items if item.home in self._homes]
+            if not items:
+                return
+            try:
+                outcome = await self._transact(items)
+            except HomeLostError:
+                raise
+            except Exception as error:
+                cause = error.__cause__ if isinstance(error, PoisonError) else error
+                if isinstance(error, PoisonError) or is_caused_by_a_record(error):
+                    await self._halve(items, cause or error)
+                    return
+                await self._wait(f"the database does not take the batch ({type(error).__name__})", attempt)
+                attempt += 1
+                if self._stop.is_set() and attempt > 3:
+                    return
+            else:
+                self._waiting = None
+                await self._after_commit(items, outcome)
+                return
+
+    async def _halve(self, items: Sequence[Item], error: BaseException) -> None:
+        """Do it again in halves until the record that is to blame stands alone."""
+        suspects = [item for item in items if item.received is not None and item.dead is None]
+        if len(suspects) == 1:
+            suspects[0].dead = reason_of(error)
+            log.error(
+                "dead letter",
+                loop=self.loop.name,
+                topic=suspects[0].topic,
+                partition=suspects[0].partition,
+                offset=suspects[0].offset,
+                reason=suspects[0].dead,
+            )
+            await self._until_committed(items)
+            return
+        if not suspects:
+            raise error
+        middle = items.index(suspects[len(suspects) // 2])
+        await self._until_committed(items[:middle])
+        await self._until_committed(items[middle:])
+
+    async def _transact(self, items: Sequence[Item]) -> Outcome[W]:
+        started = time.monotonic()
+        batch = Batch(self.loop, self._homes, self._readings, items)
+        async with self._transaction() as db:
+            outcome = await batch.run(db)
+            fail_point("before_commit", self.loop.name, len(items))
+        telemetry.BATCH_SECONDS.record(time.monotonic() - started, {"loop": self.loop.name})
+        return outcome
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._pool.acquire(timeout=10) as db, db.transaction():
+            yield db
+
+    async def _after_commit(self, items: Sequence[Item], outcome: Outcome[W]) -> None:
+        self._readings.update(outcome.readings)
+        self._unsaved -= outcome.readings.keys()
+        publish = outcome.publish
+        if outcome.foreign:
+            publish = await self._with_foreign(publish, outcome.foreign)
+        for partition, seq in outcome.seqs.items():
+            home = self._homes.get(partition)
+            if home is not None:
+                home.deleted, home.seq = home.published, seq
+        end_spans(items)
+        telemetry.RECORDS.add(len(items), {"loop": self.loop.name, "outcome": "taken"})
+        if outcome.dead:
+            telemetry.DEAD_LETTERS.add(outcome.dead, {"loop": self.loop.name})
+        if self.loop.on_commit is not None:
+            self.loop.on_commit(outcome.world)
+        fail_point("before_publish", self.loop.name, len(publish))
+        await self._publish_after(publish)
+
+    async def _with_foreign(self, own: Sequence[Outgoing], after: Mapping[int, int]) -> list[Outgoing]:
+        """Our rows, and before them what others wrote into these homes' outboxes since we looked."""
+        async with self._pool.acquire() as db:
+            rows = await outbox.load(db, self.loop.name, after)
+        mine = {(r.home, r.n): r for r in own}
+        every = {(r.home, r.n): mine.get((r.home, r.n), r) for r in rows} | mine
+        return [every[place] for place in sorted(every)]
+
+    async def _publish_after(self, records: list[Outgoing]) -> None:
+        """Publish once what was published before is acknowledged; the next batch may work meanwhile."""
+        if self._publishing is not None:
+            await self._publishing
+        self._publishing = asyncio.create_task(self._publish(records)) if records else None
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        owners = {p: self._homes.get(p) for p in {r.home for r in records}}
+        await self._publisher.publish(records)
+        fail_point("after_publish", self.loop.name, len(records))
+        for record in records:
+            home = owners[record.home]
+            if home is not None:
+                home.published = max(home.published, record.n)
+
+    # Now and then.
+
+    async def _tick(self) -> None:
+        """Due timers, replays, others' outbox rows, and the end of what was published and not yet deleted."""
+        self._ticked = time.monotonic()
+        owned = sorted(self._homes)
+        try:
+            async with self._pool.acquire(timeout=5) as db:
+                due = await timers.due(db, self.loop.name, owned, BATCH_RECORDS)
+                replays = await _replays(db, self.loop.name, owned)
+                seqs = await homes.sequences(db, self.loop.name, owned)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            await self._wait(f"the database does not answer ({type(error).__name__})", 0)
+            return
+        self._waiting = None
+        items = [self._timer_item(timer) for timer in due] + [self._replay_item(row) for row in replays]
+        if items:
+            await self._work(items)
+        foreign = {p: h.seq for p, h in self._homes.items() if seqs.get(p, 0) > h.seq}
+        tidy = [h for h in self._homes.values() if h.published > h.deleted]
+        if foreign or tidy or self._unsaved:
+            async with self._busy:
+                await self._tidy(foreign)
+
+    async def _tidy(self, foreign: Mapping[int, int]) -> None:
+        if self._publishing is not None:
+            await self._publishing
+        owned = dict(self._homes)
+        try:
+            async with self._transaction() as db:
+                seqs = await homes.lock(db, self.loop.name, owned.values())
+                positions = {at: self._readings[at].next_offset for at in self._unsaved if at in self._readings}
+                await write_progress(db, self.loop.name, positions, {}, [], seqs, owned)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            await self._wait(f"the database does not answer ({type(error).__name__})", 0)
+            return
+        self._unsaved.clear()
+        for home in owned.values():
+            home.deleted = home.published
+        if foreign:
+            await self._publish_after(await self._with_foreign([], foreign))
+            for partition, seq in seqs.items():
+                owned[partition].seq = seq
+        await self._commit_sometimes()
+
+    def _timer_item(self, timer: DueTimer) -> Item:
+        event = msgspec.json.decode(timer.value, type=self._events[timer.ce_type])
+        cause = caused_id(
+            self.loop.name, f"{timer.home}/{timer.key}", timer.ce_type, int(timer.due_at.timestamp() * 1e6)
+        )
+        headers = {TRACEPARENT: timer.traceparent} if timer.traceparent else {}
+        got = Received(TIMER_TOPIC, timer.home, -1, cause, timer.due_at, event, headers)
+        key = str(getattr(event, "conversation", ""))
+        item = Item(timer.home, TIMER_TOPIC, timer.home, -1, key, headers, timer.value, got, timer=timer)
+        if telemetry.tracing() and telemetry.is_sampled(timer.traceparent):
+            item.span = telemetry.start_process(
+                TIMER_TOPIC, self._group, timer.ce_type, timer.traceparent, timer.home, -1, key
+            )
+        return item
+
+    def _replay_item(self, row: asyncpg.Record) -> Item:
+        headers: Headers = msgspec.json.decode(row["headers"], type=dict[str, str])
+        item = Item(
+            row["home"],
+            row["topic"],
+            row["partition"],
+            row["offset"],
+            row["key"],
+            headers,
+            row["value"],
+            replays=row["id"],
+        )
+        if row["topic"] == TIMER_TOPIC or row["topic"] == SUBMITTED_TOPIC:
+            event = msgspec.json.decode(row["value"], type=self._events[headers["ce_type"]])
+            item.received = Received(row["topic"], row["partition"], -1, str(row["id"]), row["at"], event, headers)
+        else:
+            self._decode(item)
+        return item
+
+    def _own_items(self, submitted: Sequence[tuple[Sequence[Event], "asyncio.Future[None]"]]) -> list[Item]:
+        items = []
+        for events, done in submitted:
+            for event in events:
+                key = str(getattr(event, self.loop.topics[0].key))
+                home = partition_of(key, self._partition_count())
+                if home not in self._homes:
+                    if not done.done():
+                        done.set_exception(HomeLostError(f"home {home} of {self.loop.name} is not here"))
+                    continue
+                value = encode(event)
+                headers = {"ce_type": event.ce_type}
+                trace = getattr(event, "traceparent", None)
+                if trace:
+                    headers[TRACEPARENT] = trace
+                cause = caused_id(self.loop.name, value.decode(), event.ce_type, 0)
+                got = Received(SUBMITTED_TOPIC, home, -1, cause, datetime.now(UTC), event, headers)
+                items.append(Item(home, SUBMITTED_TOPIC, home, -1, key, headers, value, got))
+        return items
+
+    def _partition_count(self) -> int:
+        return len(self._reader().partitions_for_topic(self.loop.topics[0].name) or ()) or 1
+
+    def _end_of(self, topic: str, partition: int) -> int | None:
+        if self._consumer is None or partition not in self._homes:
+            return None
+        with suppress(IllegalStateError, AssertionError, KeyError):
+            end = self._consumer.highwater(TopicPartition(topic, partition))
+            known = self._ends_at_start.get((topic, partition))
+            return max(e for e in (end, known) if e is not None) if (end, known) != (None, None) else None
+        return None
+
+    async def _commit_sometimes(self) -> None:
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """Tell the group how far we are: for the eyes of those who watch lag, nothing reads it."""
+        self._committed = time.monotonic()
+        if self._consumer is None:
+            return
+        assigned = self._consumer.assignment()
+        offsets = {
+            TopicPartition(*at): reading.next_offset
+            for at, reading in self._readings.items()
+            if TopicPartition(*at) in assigned and reading.next_offset >= 0
+        }
+        if offsets:
+            with suppress(KafkaError, OSError, IllegalStateError, ValueError, TimeoutError):
+                await asyncio.wait_for(self._consumer.commit(offsets), 2)
+
+    async def _wait(self, why: str, attempt: int) -> None:
+        """Something is away: say so, and give it a moment."""
+        if self._waiting != why:
+            log.warning("waiting", loop=self.loop.name, why=why)
+        self._waiting = why
+        telemetry.WAITS.add(1, {"loop": self.loop.name})
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), WAIT_SECONDS[min(attempt, len(WAIT_SECONDS) - 1)])
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+async def _replays(db: Connection, loop: str, partitions: Sequence[int]) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await db.fetch(
+        'SELECT id, home, topic, partition, "offset", key, headers, value, at FROM dead_letter '
+        "WHERE loop = $1 AND home = ANY($2::int[]) AND replay_at IS NOT NULL ORDER BY replay_at LIMIT 100",
+        loop,
+        list(partitions),
+    )
+    return rows
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+async def _cancelled(task: "asyncio.Task[object]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError, KafkaError):
+        await task
+
+
+__all__ = [
+    "DropTimer",
+    "Effect",
+    "Gone",
+    "Loop",
+    "Publish",
+    "Received",
+    "Runner",
+    "SetTimer",
+    "Tombstone",
+]

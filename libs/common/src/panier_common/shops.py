@@ -1,0 +1,89 @@
+"""The shops as their owners configured them, followed on the compacted topic and held in memory."""
+
+import asyncio
+from contextlib import suppress
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from panier_common.contracts.events import ShopConfigured
+from panier_common.event import decode, from_wire
+from panier_common.topics import SHOP
+
+log = structlog.get_logger()
+
+
+class ShopDirectory:
+    """Every shop by its id and by the phone number ids it has. `loaded` once the topic was read to its end."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers
+        self.by_id: dict[str, ShopConfigured] = {}
+        self.by_number: dict[str, ShopConfigured] = {}
+        self.loaded = False
+
+    def why_not_ready(self) -> str | None:
+        if not self.loaded:
+            return "shops are not loaded yet"
+        return None if self.by_id else "no shop is configured: `panier shop apply FILE`"
+
+    async def follow(self) -> None:
+        """Read the topic for as long as the process lives, beginning anew whenever the broker was away."""
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._servers, enable_auto_commit=False, auto_offset_reset="earliest"
+            )
+            try:
+                await consumer.start()
+                await self._read(consumer)
+            except (KafkaError, OSError) as error:
+                log.warning("shops: the broker does not answer", error=type(error).__name__)
+                await asyncio.sleep(1)
+            finally:
+                with suppress(KafkaError, OSError):
+                    await consumer.stop()
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        while not (numbers := consumer.partitions_for_topic(SHOP.name)):
+            await consumer._client.force_metadata_update()
+            consumer._client.add_topic(SHOP.name)
+            await asyncio.sleep(0.5)
+        partitions = [TopicPartition(SHOP.name, p) for p in numbers]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    self._take(record)
+            if not self.loaded:
+                self.loaded = all([await consumer.position(tp) >= ends[tp] for tp in partitions])
+
+    def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        shop_id = record.key.decode() if record.key else ""
+        if record.value is None:
+            self._forget(shop_id)
+            return
+        try:
+            shop = decode(from_wire(record.headers).get("ce_type", ""), record.value)
+        except (ValueError, msgspec.DecodeError) as error:
+            log.error("a shop's record cannot be read", offset=record.offset, error=type(error).__name__)
+            return
+        if isinstance(shop, ShopConfigured):
+            self.put(shop)
+
+    def put(self, shop: ShopConfigured) -> None:
+        """Take a shop in, unless a newer version of it is known."""
+        known = self.by_id.get(shop.shop)
+        if known is not None and known.version > shop.version:
+            return
+        self._forget(shop.shop)
+        self.by_id[shop.shop] = shop
+        self.by_number.update({number.phone_number_id: shop for number in shop.numbers})
+
+    def _forget(self, shop_id: str) -> None:
+        gone = self.by_id.pop(shop_id, None)
+        for number in gone.numbers if gone is not None else ():
+            self.by_number.pop(number.phone_number_id, None)

@@ -1,0 +1,145 @@
+"""HTTP inside a process: probes, metrics, status, the bearer check, errors as problem+json, and its server."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+
+class Problem(Exception):  # noqa: N818 (RFC 9457 calls it that)
+    """A refusal with a machine's word (`code`), what was wrong, and what to do about it."""
+
+    def __init__(self, status: int, code: str, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.hint = status, code, detail, hint
+
+    def response(self) -> JSONResponse:
+        body = {
+            "type": f"urn:panier:problem:{self.code}",
+            "title": self.code.replace("_", " "),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+        return JSONResponse(body, self.status, media_type="application/problem+json")
+
+
+def with_problems(app: FastAPI) -> FastAPI:
+    """Have the application answer refusals as problem+json."""
+
+    async def problem(_: Request, error: Exception) -> Response:
+        if isinstance(error, Problem):
+            return error.response()
+        raise error
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        if isinstance(error, RequestValidationError):
+            fields = "; ".join(f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors())
+            return Problem(400, "invalid", fields, "see the command's help").response()
+        raise error
+
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(RequestValidationError, invalid)
+    return app
+
+
+def admin_app(
+    name: str,
+    version: str,
+    token: str,
+    why: Callable[[], str | None],
+    lag: Callable[[], dict[str, tuple[int, float]]],
+) -> tuple[FastAPI, APIRouter]:
+    """A service's admin application, and the router for its internal API (behind the bearer token)."""
+    app = with_problems(FastAPI(title=f"panier-{name}", version=version, docs_url=None, redoc_url=None))
+    expected = f"Bearer {token}".encode()
+
+    def bearer(request: Request) -> None:
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, expected):
+            raise Problem(401, "unauthorized", "the bearer token is missing or wrong", "see PANIER_ADMIN_TOKEN")
+
+    @app.get("/livez")
+    async def livez() -> dict[str, bool]:
+        return {"alive": True}
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        reason = why()
+        if reason is None:
+            return JSONResponse({"ready": True})
+        return JSONResponse({"ready": False, "why": reason}, 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/status")
+    async def status() -> dict[str, Any]:
+        reason = why()
+        return {
+            "name": name,
+            "version": version,
+            "ready": reason is None,
+            "why": reason,
+            "lag": {
+                topic: {"records": records, "seconds": round(seconds, 3)} for topic, (records, seconds) in lag().items()
+            },
+        }
+
+    internal = APIRouter(prefix="/internal", dependencies=[Depends(bearer)])
+    return app, internal
+
+
+class Server:
+    """An uvicorn server that leaves signals to its process."""
+
+    def __init__(self, app: Any, host: str, port: int, **options: Any) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            **options,
+        )
+        self._server = uvicorn.Server(config)
+        self._server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; raises OSError or SystemExit when the port cannot be had."""
+        self._task = asyncio.create_task(self._server.serve())
+        until = time.monotonic() + 10
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+                raise OSError("the server ended before it listened")
+            if time.monotonic() > until:
+                raise OSError("the server does not listen")
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Finish the requests in flight, for at most 10 s."""
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        with suppress(asyncio.TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._task, 10)
+
+
+class _no_signals:  # noqa: N801 (stands in for a context-manager function)
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
