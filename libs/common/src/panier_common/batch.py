@@ -3,7 +3,7 @@
 Knows nothing of Kafka's client: it takes items and gives back what to publish once the transaction is through.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 from uuid import UUID
@@ -380,7 +380,7 @@ async def write_progress(
     heard: dict[tuple[str, int, str], int],
     out: Sequence[Outgoing],
     seqs: dict[int, int],
-    owned: dict[int, Home],
+    owned: Mapping[int, Home],
 ) -> None:
     """Positions, repeat memory, new outbox rows, and the end of published ones: one statement."""
     done = [owned[p] for p in seqs if owned[p].published > owned[p].deleted]

@@ -47,7 +47,7 @@ def migrations(package: str) -> list[tuple[str, str]]:
     """(name, SQL) of the common migrations, then the package's own, in order."""
     return [
         (f"{owner}/{file.name}", file.read_text(encoding="utf-8"))
-        for owner in ("panier_common", package)
+        for owner in dict.fromkeys(("panier_common", package))
         for file in _files(resources.files(owner) / "migrations")
     ]
 

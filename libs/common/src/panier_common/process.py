@@ -27,6 +27,7 @@ from panier_common.web import Problem, Server, admin_app
 DRAIN_SECONDS = 20.0
 
 Check = Callable[[], str | None]
+Lag = dict[str, tuple[int, float]]
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Process:
         self._runners: list[Runner[Any]] = []
         self._tasks: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._checks: list[Check] = []
+        self._lags: list[Callable[[], Lag]] = []
         self._schema: str | None = None
         self._stop = asyncio.Event()
         self._draining = False
@@ -79,6 +81,7 @@ class Process:
         runner = Runner(loop, self.pool, self.settings.kafka_bootstrap_servers)
         self._runners.append(runner)
         self._checks.append(runner.why_not_ready)
+        self.add_lag(runner.lag)
         return runner
 
     def add_router(self, router: APIRouter) -> None:
@@ -92,6 +95,10 @@ class Process:
         """Ready only while `check` finds nothing wrong."""
         self._checks.append(check)
 
+    def add_lag(self, lag: Callable[[], Lag]) -> None:
+        """Report also how far this is behind: topic → (records, seconds)."""
+        self._lags.append(lag)
+
     def follow_shops(self) -> ShopDirectory:
         shops = ShopDirectory(self.settings.kafka_bootstrap_servers)
         self.add_task("shops", shops.follow())
@@ -103,10 +110,10 @@ class Process:
             return "stopping"
         return next((why for check in self._checks if (why := check()) is not None), None)
 
-    def lag(self) -> dict[str, tuple[int, float]]:
-        behind: dict[str, tuple[int, float]] = {}
-        for runner in self._runners:
-            for topic, (records, seconds) in runner.lag().items():
+    def lag(self) -> Lag:
+        behind: Lag = {}
+        for lag in self._lags:
+            for topic, (records, seconds) in lag().items():
                 known = behind.get(topic, (0, 0.0))
                 behind[topic] = (known[0] + records, max(known[1], seconds))
         return behind

@@ -83,6 +83,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._read_at: dict[tuple[str, int], float] = {}
         self._ends_at_start: dict[tuple[str, int], int] = {}
         self._unsaved: set[tuple[str, int]] = set()
+        self._assignment: frozenset[TopicPartition] = frozenset()
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -189,24 +190,28 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
     # Ownership.
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        self._assignment = frozenset()  # until the next one: the consumer itself still shows the old
         if revoked:
             await self._released()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self._assignment = frozenset(assigned)
         if self._waiting == JOINING:
             self._waiting = None  # perhaps with nothing to do: others have all the partitions
         self._wake.set()
 
     async def _released(self) -> None:
         """Give up every home: the batch under way ends first, or is dropped where it waits for an engine."""
-        given_up, self._homes = sorted(self._homes), {}
+        owned, self._homes = self._homes, {}
+        given_up = sorted(owned)
         self._ends_at_start = {}
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 async with self._busy:
                     if self._publishing is not None:
                         await asyncio.shield(self._publishing)
-        except TimeoutError:
+                    await self._tidy(owned, {})
+        except (TimeoutError, HomeLostError):
             log.warning("gave homes up while an engine was away", loop=self.loop.name)
         if given_up:
             await self._commit()
@@ -216,13 +221,10 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     def _assigned(self) -> set[int]:
         """Partitions of which all the loop's topics are assigned here."""
-        if self._consumer is None:
-            return set()
-        assignment = self._consumer.assignment()
         return {
             tp.partition
-            for tp in assignment
-            if all(TopicPartition(topic.name, tp.partition) in assignment for topic in self.loop.topics)
+            for tp in self._assignment
+            if all(TopicPartition(topic.name, tp.partition) in self._assignment for topic in self.loop.topics)
         }
 
     async def _open_homes(self) -> None:
@@ -502,12 +504,12 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         tidy = [h for h in self._homes.values() if h.published > h.deleted]
         if foreign or tidy or self._unsaved:
             async with self._busy:
-                await self._tidy(foreign)
+                if self._publishing is not None:
+                    await self._publishing
+                await self._tidy(dict(self._homes), foreign)
 
-    async def _tidy(self, foreign: Mapping[int, int]) -> None:
-        if self._publishing is not None:
-            await self._publishing
-        owned = dict(self._homes)
+    async def _tidy(self, owned: Mapping[int, Home], foreign: Mapping[int, int]) -> None:
+        """Save positions not yet saved, delete what was published, publish what others wrote."""
         try:
             async with self._transaction() as db:
                 seqs = await homes.lock(db, self.loop.name, owned.values())
@@ -516,7 +518,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
-        self._unsaved.clear()
+        self._unsaved -= positions.keys()
         for home in owned.values():
             home.deleted = home.published
         if foreign:

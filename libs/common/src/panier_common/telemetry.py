@@ -31,6 +31,19 @@ from structlog.typing import EventDict, WrappedLogger
 SEND = "send"
 PROCESS = "process"
 
+# (name, kind, whose child): the registry behind docs/telemetry.md.
+SPANS = (
+    ("`POST /webhooks/whatsapp`", "SERVER", "none: a customer's action begins here"),
+    ("`send <topic>`", "PRODUCER", "the span that decided it: a webhook's, or `process <topic>`"),
+    ("`process <topic>`", "CONSUMER", "the `send` span of that record"),
+    ("`POST messages`", "CLIENT", "the `process panier.outbound.v1` of the message"),
+)
+GAUGES = (
+    ("panier.lag.records", "Records not yet read, by topic."),
+    ("panier.lag.seconds", "Seconds since the last record read was written, while others wait; by topic."),
+    ("panier.ready", "1 when ready."),
+)
+
 # Attributes.
 SYSTEM = "messaging.system"
 OPERATION_NAME = "messaging.operation.name"
@@ -56,6 +69,10 @@ PUBLISHED = _METER.create_counter("panier.published", description="Events publis
 BATCH_SECONDS = _METER.create_histogram("panier.batch", unit="s", description="Time of a batch's transaction, by loop.")
 PUBLISH_SECONDS = _METER.create_histogram(
     "panier.publish", unit="s", description="Time until a batch's events were acknowledged, by loop."
+)
+ORDERS = _METER.create_counter("panier.orders", description="Steps in the life of orders, by what happened.")
+PAYMENT_PROBLEMS = _METER.create_counter(
+    "panier.payment_problems", description="Payments that are no sale, kept for a person."
 )
 WAITS = _METER.create_counter("panier.waits", description="Times a loop waited for an engine to come back, by loop.")
 
@@ -211,7 +228,8 @@ def _set_up_logs(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         _with_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without the values of local variables: they hold customers' words and secrets.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
         lambda _, __, event: {"service": service, **event},
     ]
     structlog.configure(
