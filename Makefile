@@ -1,0 +1,46 @@
+# The one door to the project; CI calls the same targets. Each sets the machine up first if that is needed.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+DATA := $(or $(PANIER_DATA),.panier)
+PACKAGES := libs/common libs/payments services/ingest services/catalog services/cart services/checkout \
+	services/sender services/sales services/console simulator cli bench
+MODULES := $(foreach package,$(PACKAGES),$(subst /,,$(notdir $(wildcard $(package)/src/panier_*))))
+
+.PHONY: help setup run demo test check bench proof clean-data
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: ## install what is locked into .venv (the other commands do it by themselves)
+	@python3 cli/bootstrap.py
+
+run: ## start the whole stack and run it until Ctrl-C; the data is kept
+	@exec ./panier up
+
+demo: setup ## start the stack, play one purchase through it, show the chat, its trace and the sale
+	@exec ./panier demo
+
+test: setup ## run every test: the fast ones first
+	$(BIN)/pytest -m "not stack and not browser"
+	$(BIN)/pytest -m "stack or browser"
+
+check: setup ## formatting, lint, types, architecture, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(addprefix -p ,$(MODULES))
+	$(BIN)/mypy cli/bootstrap.py
+	$(BIN)/lint-imports
+	@for package in $(PACKAGES); do (cd $$package && echo "deptry $$package" && $(CURDIR)/$(BIN)/deptry src) || exit 1; done
+	$(BIN)/pytest tests/architecture
+
+bench: setup ## run the benchmarks; prints a table and writes bench/results
+	$(BIN)/python -m panier_bench
+
+proof: setup ## play customers under injected faults and check every effect against a ledger
+	$(BIN)/python -m panier_bench.proof
+
+clean-data: ## forget the local stack's data
+	rm -rf -- "$(DATA)"

@@ -1,0 +1,63 @@
+"""`panier up`: the local stack, until Ctrl-C. What `make run` starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+
+from panier_cli.commands import AsJson
+
+WEBHOOK = "/webhooks/whatsapp"
+
+
+def up(as_json: AsJson = False) -> None:
+    """Start broker, database, every service and the simulator; Ctrl-C stops them all."""
+    asyncio.run(_until_stopped(as_json))
+
+
+async def _until_stopped(as_json: bool) -> None:
+    """Run the stack until a signal; a signal during the start ends the start."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    stopping = False
+
+    def stop() -> None:
+        # Only the first signal counts: a second Ctrl-C must not leave half of the processes behind.
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await _run(as_json)
+
+
+async def _run(as_json: bool) -> None:
+    from panier_cli.data_folder import DataFolder, data_path
+    from panier_cli.stack.local import running, wait_until_ready
+    from panier_cli.stack.screen import Screen
+
+    screen = Screen(sys.stderr if as_json else sys.stdout)
+    async with running(DataFolder(data_path()), screen) as stack:
+        await wait_until_ready(stack)
+        if as_json:
+            print(json.dumps({"addresses": stack.addresses}), flush=True)
+        for line in summary(stack.addresses):
+            screen.say(line)
+        await asyncio.Event().wait()
+
+
+def summary(addresses: dict[str, str]) -> list[str]:
+    """What people see once everything is ready."""
+    words = {
+        "simulator": ("the phone", "/"),
+        "console": ("the console", "/"),
+        "ingest": ("the webhook", WEBHOOK),
+    }
+    opened = [f"{words[name][0]}: {url}{words[name][1]}" for name, url in addresses.items()]
+    return ["ready", *opened, "Ctrl-C stops everything; the data is kept"]

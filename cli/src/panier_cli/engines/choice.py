@@ -1,0 +1,63 @@
+"""Which engine is used: the one that a setting names, for tests one in a container, else our own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from panier_cli.engines import Engine, Tell, containers, kafka, postgres
+
+KAFKA_SETTING = "PANIER_KAFKA_BOOTSTRAP_SERVERS"
+POSTGRES_SETTING = "PANIER_POSTGRES_URL"
+
+
+def choose_kafka(folder: Path, tell: Tell, *, tests: bool = False) -> Engine:
+    """The broker of a stack over ``folder``; an own one has a program that is still to be started."""
+    if address := os.environ.get(KAFKA_SETTING, "").strip():
+        return Engine(
+            name="kafka",
+            kind="setting",
+            address=address,
+            url=address,
+            choice=f"broker: {address}, because {KAFKA_SETTING} says so",
+            answers=lambda: kafka.answers(address),
+        )
+    contained, why = _in_container(containers.start_kafka, tell) if tests else (None, "")
+    return contained or kafka.prepare(folder / "kafka", tell, f"{why}{KAFKA_SETTING} is not set")
+
+
+def choose_postgres(folder: Path, password: str, tell: Tell, *, tests: bool = False) -> Engine:
+    """The database server of a stack over ``folder``; ``password`` is an own server's superuser's."""
+    if url := _given_postgres():
+        parts = urlsplit(url)
+        address = f"{parts.hostname}:{parts.port or 5432}"
+        return Engine(
+            name="postgres",
+            kind="setting",
+            address=address,
+            url=url,
+            choice=f"database: {address}, because {POSTGRES_SETTING} says so",
+            answers=lambda: postgres.answers(url),
+        )
+    contained, why = _in_container(containers.start_postgres, tell) if tests else (None, "")
+    return contained or postgres.prepare(folder / "postgres", password, tell, f"{why}{POSTGRES_SETTING} is not set")
+
+
+def _given_postgres() -> str:
+    """The server's URL from its setting, or from the file that the setting's ``_FILE`` form names."""
+    if path := os.environ.get(f"{POSTGRES_SETTING}_FILE"):
+        return Path(path).read_text("utf-8").strip()
+    return os.environ.get(POSTGRES_SETTING, "").strip()
+
+
+def _in_container(start: Callable[[str], Engine], tell: Tell) -> tuple[Engine | None, str]:
+    """An engine in a container where that works, else the beginning of the reason why not."""
+    if not containers.docker_answers():
+        return None, "no Docker engine answers and "
+    try:
+        return start("a Docker engine answers"), ""
+    except Exception as error:  # an image that cannot be pulled must not stop the tests: there is another way
+        tell(f"no container: {error}")
+        return None, "the Docker engine could not start its container and "

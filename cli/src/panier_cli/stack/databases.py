@@ -1,0 +1,63 @@
+"""A role and a database for each service, made by the server's superuser and owned by the role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from panier_cli.stack.services import Service
+
+if TYPE_CHECKING:
+    import asyncpg
+
+# The catalogue's search uses them; only a superuser may be sure to have the right to create them.
+EXTENSIONS = {"catalog": ("pg_trgm", "unaccent")}
+
+
+def url_of(server: str, role: str, password: str) -> str:
+    """The URL of a role's database, which has the role's name, on a server."""
+    parts = urlsplit(server)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password)}@{host}", path=f"/{role}"))
+
+
+async def make_databases(server: str, services: Iterable[Service], passwords: Mapping[str, str]) -> dict[str, str]:
+    """Make what is missing, on a server on which databases may be created; the URLs by service."""
+    import asyncpg
+
+    urls = {}
+    admin = await asyncpg.connect(server)
+    try:
+        for service in services:
+            role = service.module
+            await _make_role(admin, role, passwords[service.name])
+            if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", role):
+                await admin.execute(f"CREATE DATABASE {role} OWNER {role}")
+            await admin.execute(f"REVOKE CONNECT ON DATABASE {role} FROM PUBLIC")
+            await _make_extensions(server, role, EXTENSIONS.get(service.name, ()))
+            urls[service.name] = url_of(server, role, passwords[service.name])
+    finally:
+        await admin.close()
+    return urls
+
+
+async def _make_role(admin: asyncpg.Connection, role: str, password: str) -> None:
+    """The role with this password. Names come from our table and passwords are hexadecimal: no quoting."""
+    known = await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+    await admin.execute(f"{'ALTER' if known else 'CREATE'} ROLE {role} LOGIN PASSWORD '{password}'")
+    # Who is not a superuser may give a database only to a role that he is a member of.
+    await admin.execute(f"GRANT {role} TO CURRENT_USER")
+
+
+async def _make_extensions(server: str, database: str, names: tuple[str, ...]) -> None:
+    import asyncpg
+
+    if not names:
+        return
+    connection = await asyncpg.connect(urlunsplit(urlsplit(server)._replace(path=f"/{database}")))
+    try:
+        for name in names:
+            await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")
+    finally:
+        await connection.close()
