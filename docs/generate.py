@@ -119,11 +119,11 @@ def events() -> str:
             "|---|---|---|",
         ]
         for event in topic.events:
-            fields = ", ".join(
-                f"`{f.name}`" if f.required else f"`{f.name}`?" for f in msgspec.structs.fields(event)
-            )
+            fields = ", ".join(f"`{f.name}`" if f.required else f"`{f.name}`?" for f in msgspec.structs.fields(event))
             what = summary(event)
-            lines.append(f"| **{event.__name__}** {what} | [`{event.ce_type}`](schemas/{event.ce_type}.json) | {fields} |")
+            lines.append(
+                f"| **{event.__name__}** {what} | [`{event.ce_type}`](schemas/{event.ce_type}.json) | {fields} |"
+            )
         lines.append("")
     return "\n".join(lines)
 
@@ -206,7 +206,9 @@ def refuse_breaking_changes(files: dict[str, str]) -> None:
         if name.startswith("schemas/") and committed.exists():
             reasons = breaks(json.loads(committed.read_text(encoding="utf-8")), json.loads(text))
             if reasons:
-                raise SystemExit(f"docs/{name} would break its readers: {'; '.join(reasons)}. Make a new version beside it.")
+                raise SystemExit(
+                    f"docs/{name} would break its readers: {'; '.join(reasons)}. Make a new version beside it."
+                )
 
 
 def main() -> int:
@@ -215,7 +217,9 @@ def main() -> int:
     check = parser.parse_args().check
     files = all_files()
     refuse_breaking_changes(files)
-    stale = [n for n, text in files.items() if not (DOCS / n).exists() or (DOCS / n).read_text(encoding="utf-8") != text]
+    stale = [
+        n for n, text in files.items() if not (DOCS / n).exists() or (DOCS / n).read_text(encoding="utf-8") != text
+    ]
     stale += [str(p.relative_to(DOCS)) for p in (DOCS / "schemas").glob("*.json") if f"schemas/{p.name}" not in files]
     if check and stale:
         sys.stderr.write("out of date, run `make generate`: " + ", ".join(stale) + "\n")

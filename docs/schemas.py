@@ -33,7 +33,9 @@ def _fields(name: str, old: Schema, new: Schema) -> list[str]:
             found.append(f"{name}.{field} was {_kind(kind)} and is {_kind(after[field])}")
         elif field in required_before and field not in required_after:
             found.append(f"{name}.{field} was always there and is optional now")
-    found += [f"{name}.{field} is new and required" for field in after if field not in before and field in required_after]
+    found += [
+        f"{name}.{field} is new and required" for field in after if field not in before and field in required_after
+    ]
     return found
 
 

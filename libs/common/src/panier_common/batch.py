@@ -5,7 +5,7 @@ Knows nothing of Kafka's client: it takes items and gives back what to publish o
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from opentelemetry.trace import Span, StatusCode
 
 from panier_common import dead_letters, homes, outbox, telemetry, timers
 from panier_common.contracts.events import EnquiryRaised, Event
+from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
 from panier_common.event import (
     LANGUAGE,
     OWNER,
@@ -32,34 +33,6 @@ from panier_common.timers import DueTimer, NewTimer
 from panier_common.topics import INBOUND, TOPIC_OF, Topic, key_of
 
 W = TypeVar("W")
-
-
-class Publish(msgspec.Struct, frozen=True):
-    """An event for its topic, under its key; id, time and trace follow from what caused it."""
-
-    event: Event
-
-
-class Tombstone(msgspec.Struct, frozen=True):
-    """The end of a key on a compacted topic."""
-
-    topic: Topic
-    key: str
-
-
-class SetTimer(msgspec.Struct, frozen=True):
-    """Decide on `event` after that long; a timer of the same key in the same home is replaced."""
-
-    key: str
-    after_seconds: float
-    event: Event
-
-
-class DropTimer(msgspec.Struct, frozen=True):
-    key: str
-
-
-Effect: TypeAlias = Publish | Tombstone | SetTimer | DropTimer
 
 
 @dataclass(frozen=True)

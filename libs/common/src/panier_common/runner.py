@@ -20,21 +20,17 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from panier_common import homes, outbox, telemetry, timers
 from panier_common.batch import (
     Batch,
-    DropTimer,
-    Effect,
     Item,
     Loop,
     Outcome,
     PoisonError,
-    Publish,
-    SetTimer,
-    Tombstone,
     W,
     end_spans,
     write_progress,
 )
 from panier_common.contracts.events import Event
 from panier_common.dead_letters import reason_of
+from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
 from panier_common.event import (
     LANGUAGE,
     TRACEPARENT,

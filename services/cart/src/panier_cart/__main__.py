@@ -1,0 +1,25 @@
+"""Starts the cart service: the only place that builds things."""
+
+from panier_common.process import Process, main
+
+from panier_cart.api import router
+from panier_cart.loops import conversations, products
+from panier_cart.settings import CartSettings
+
+
+async def serve() -> None:
+    settings = CartSettings()
+    async with Process("cart", settings) as process:
+        shops = process.follow_shops()
+        process.add_loop(conversations(shops))
+        catalogue = process.add_loop(products())
+        process.add_check(
+            "catalogue",
+            lambda: None if catalogue.caught_up_since_start() else "the catalogue is still being read",
+        )
+        process.add_router(router(process.pool))
+        await process.run()
+
+
+if __name__ == "__main__":
+    main(serve)

@@ -1,0 +1,237 @@
+"""How records reach the handlers and what they return reaches the database: the service's two loops.
+
+It decides nothing: it loads, hands over, and keeps what came back in the batch's working set.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec.structs import replace
+from panier_common.contracts.events import (
+    CartAsked,
+    Customer,
+    EnquiryRaised,
+    Event,
+    MessageReceived,
+    OrderPlaced,
+    OrderRepeated,
+    ProductChanged,
+    ShopConfigured,
+)
+from panier_common.contracts.inbound import Reply, Text
+from panier_common.event import OWNER, Headers, Received, types_of
+from panier_common.postgres import Connection
+from panier_common.routing import CART as ME
+from panier_common.runner import Effect, Gone, Loop, Publish, SetTimer
+from panier_common.topics import ENQUIRY, INBOUND, ORDER, PRODUCT
+
+from panier_cart import db, handlers
+from panier_cart.cart import Ask, Cart, CatalogueAwaited, Product
+from panier_cart.handlers import Decision
+
+# A product may be on its way while its catalogue is being imported (DESIGN, section 4).
+CATALOGUE_WAIT_SECONDS = 2.0
+
+_ORDER_TYPES = types_of([OrderPlaced, OrderRepeated, CartAsked])
+
+
+class Shops(Protocol):
+    """What the loop asks of the directory of shops."""
+
+    @property
+    def loaded(self) -> bool: ...
+
+    @property
+    def by_id(self) -> Mapping[str, ShopConfigured]: ...
+
+
+class ShopsNotLoadedError(RuntimeError):
+    """Waited out: without its shop no message can be answered."""
+
+
+@dataclass
+class Conversations:
+    """One batch's working set: carts by conversation, products by shop and sku, and whose carts changed."""
+
+    carts: dict[str, Cart] = field(default_factory=dict)
+    shelves: Mapping[str, Mapping[str, Product]] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+
+    def keep(self, decision: Decision) -> list[Effect]:
+        """Take the cart over; the effects of the decision."""
+        cart = decision.cart
+        self.carts[cart.conversation] = cart
+        self.changed.add(cart.conversation)
+        effects: list[Effect] = [Publish(event) for event in decision.events]
+        if decision.awaits:
+            awaited = CatalogueAwaited(cart.conversation)
+            effects.append(SetTimer(cart.conversation, CATALOGUE_WAIT_SECONDS, awaited))
+        return effects
+
+
+def conversations(shops: Shops) -> Loop[Conversations]:
+    """Customers' messages for the cart, typed titles, and what orders do to it."""
+
+    async def load(connection: Connection, batch: Sequence[Received]) -> Conversations:
+        if not shops.loaded:
+            raise ShopsNotLoadedError
+        carts = await db.load_carts(connection, {_conversation(received.event) for received in batch})
+        needed = {sku for received in batch for sku in _skus_of_event(received.event)}
+        needed.update(sku for cart in carts.values() for sku in _skus_of_cart(cart))
+        currencies = {shop.shop: shop.currency for shop in shops.by_id.values()}
+        return Conversations(carts, await db.load_products(connection, needed, currencies))
+
+    def decide(work: Conversations, received: Received) -> Sequence[Effect]:
+        event = received.event
+        if isinstance(event, CatalogueAwaited):
+            cart = work.carts.get(event.conversation)
+            return [] if cart is None else work.keep(handlers.answer_waiting(cart, work.shelves.get(cart.shop, {})))
+        shop_id = _shop(event)
+        if shop_id is None:
+            return []  # a number of no shop: answered by nobody
+        shop = shops.by_id.get(shop_id)
+        if shop is None:
+            raise LookupError(f"shop {shop_id!r} is not configured")
+        return _decide(work, received, shop, received.language or shop.languages[0])
+
+    return Loop(
+        name="cart.conversations",
+        topics=(INBOUND, ENQUIRY, ORDER),
+        wants=_wants,
+        load=load,
+        decide=decide,
+        save=save_conversations,
+        timer_events=(CatalogueAwaited,),
+    )
+
+
+def _decide(work: Conversations, received: Received, shop: ShopConfigured, language: str) -> Sequence[Effect]:
+    shelf = work.shelves.get(shop.shop, {})
+    match received.event:
+        case MessageReceived() | EnquiryRaised() as event:
+            cart = _open_cart(work, event, shop)
+            return work.keep(handlers.answer(cart, _ask(event, shop, language), shelf))
+        case OrderPlaced() as event:
+            return work.keep(handlers.take_out_order(_open_cart(work, event, shop), event))
+        case OrderRepeated() as event:
+            cart = _open_cart(work, event, shop)
+            return work.keep(handlers.take_in_again(cart, event, shelf, language))
+        case CartAsked() as event if event.conversation in work.carts:
+            cart = work.carts[event.conversation]
+            return work.keep(handlers.request_checkout_again(cart, event, shelf, language))
+        case _:
+            return []
+
+
+async def save_conversations(connection: Connection, work: Conversations) -> None:
+    if work.changed:
+        await db.save_carts(connection, [work.carts[conversation] for conversation in sorted(work.changed)])
+
+
+def _wants(topic: str, headers: Headers) -> bool:
+    return headers.get("ce_type") in _ORDER_TYPES if topic == ORDER.name else headers.get(OWNER) == ME
+
+
+def _conversation(event: Event) -> str:
+    return str(getattr(event, "conversation", ""))
+
+
+def _shop(event: Event) -> str | None:
+    shop: str | None = getattr(event, "shop", None)
+    return shop
+
+
+def _open_cart(
+    work: Conversations, event: MessageReceived | EnquiryRaised | OrderPlaced | OrderRepeated, shop: ShopConfigured
+) -> Cart:
+    """The conversation's cart, with the ids its customer showed now; a new one when there was none."""
+    now = event.customer
+    cart = work.carts.get(event.conversation)
+    if cart is None:
+        known = Customer(now.user_id, now.wa_id)
+        return Cart(event.conversation, event.phone_number_id, shop.shop, known, shop.currency)
+    known = Customer(now.user_id or cart.customer.user_id, now.wa_id or cart.customer.wa_id)
+    if known != cart.customer or shop.shop != cart.shop or shop.currency != cart.currency:
+        return replace(cart, customer=known, shop=shop.shop, currency=shop.currency)
+    return cart
+
+
+def _ask(event: MessageReceived | EnquiryRaised, shop: ShopConfigured, language: str) -> Ask:
+    if isinstance(event, MessageReceived):
+        content = event.content
+    else:
+        content = Text(event.text) if event.reply_id is None else Reply(event.reply_id, event.text)
+    return Ask(
+        event.conversation,
+        event.phone_number_id,
+        shop.shop,
+        event.customer,
+        event.wamid,
+        event.at,
+        language,
+        content,
+    )
+
+
+def _skus_of_event(event: Event) -> Iterator[tuple[str, str]]:
+    shop = _shop(event)
+    if shop is None:
+        return
+    if isinstance(event, OrderRepeated):
+        yield from ((shop, line.sku) for line in event.lines)
+    elif isinstance(event, MessageReceived):
+        yield from ((shop, sku) for sku in handlers.skus_asked(event.content))
+    elif isinstance(event, EnquiryRaised) and event.reply_id is not None:
+        yield from ((shop, sku) for sku in handlers.skus_asked(Reply(event.reply_id)))
+
+
+def _skus_of_cart(cart: Cart) -> Iterable[tuple[str, str]]:
+    yield from ((cart.shop, line.sku) for line in cart.lines)
+    for ask in cart.waiting:
+        yield from ((ask.shop, sku) for sku in handlers.skus_asked(ask.content))
+
+
+@dataclass
+class Products:
+    """One batch's working set: products that ended, and after that the last word on each, by (shop, sku)."""
+
+    gone: set[tuple[str, str]] = field(default_factory=set)
+    said: dict[tuple[str, str], ProductChanged] = field(default_factory=dict)
+
+
+async def _no_products(connection: Connection, batch: Sequence[Received]) -> Products:
+    return Products()  # the database itself compares versions
+
+
+def _keep_product(work: Products, received: Received) -> Sequence[Effect]:
+    event = received.event
+    if isinstance(event, Gone):
+        shop, _, sku = event.key.partition("+")
+        work.gone.add((shop, sku))
+        work.said.pop((shop, sku), None)
+    elif isinstance(event, ProductChanged):
+        before = work.said.get((event.shop, event.sku))
+        if before is None or before.version < event.version:
+            work.said[event.shop, event.sku] = event
+    return []
+
+
+async def save_products(connection: Connection, work: Products) -> None:
+    if work.gone:
+        await db.delete_products(connection, work.gone)
+    if work.said:
+        await db.save_products(connection, list(work.said.values()))
+
+
+def products() -> Loop[Products]:
+    """The products that carts are priced by, as the compacted topic has them."""
+    return Loop(
+        name="cart.products",
+        topics=(PRODUCT,),
+        wants=lambda topic, headers: True,
+        load=_no_products,
+        decide=_keep_product,
+        save=save_products,
+        remembers=False,
+    )

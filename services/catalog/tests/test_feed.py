@@ -1,0 +1,123 @@
+"""Reading Meta's feed: what is a product, and why a row is none."""
+
+import pytest
+from panier_catalog.feed import FeedError, chunks, decoded, read
+
+from .story import FEED_HEADER, fed, feed_text, row
+
+
+def products(text: str):
+    return read(text, "EUR", "Autres").products
+
+
+def reasons(text: str) -> dict[int, str]:
+    return {r.row: r.reason for r in read(text, "EUR", "Autres").rejected}
+
+
+def test_a_row_is_a_product():
+    text = (
+        f"{FEED_HEADER},sale_price\n"
+        '"b-1","Bêche, ""forgée""","Acier\ntrempé",in stock,new,19.90 EUR,https://wa.me/p/123/33100,'
+        "https://e.test/b.jpg,Ada,Jardin > Outils,12,17.50 EUR\n"
+    )
+    (spade,) = products(text)
+    assert spade == fed(
+        "b-1",
+        'Bêche, "forgée"',
+        description="Acier trempé",
+        brand="Ada",
+        price_minor=1750,
+        link="https://wa.me/p/123/33100",
+        image_link="https://e.test/b.jpg",
+        meta_id="123",
+        quantity=12,
+    )
+
+
+def test_without_a_type_it_goes_to_the_other_products_and_without_a_quantity_it_is_not_counted():
+    (spade,) = products(feed_text(row("b", quantity="", collection="")))
+    assert (spade.collection, spade.quantity) == ("Autres", None)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_byte_order_mark_and_line_ends_do_not_matter(newline):
+    body = b"\xef\xbb\xbf" + feed_text(row("a"), "", row("b")).replace("\n", newline).encode()
+    assert [p.sku for p in products(decoded(body))] == ["a", "b"]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_spreadsheets_may_separate_otherwise(delimiter):
+    assert [p.sku for p in products(feed_text(row("a")).replace(",", delimiter))] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (row("", "Bêche"), "`id` is empty"),
+        (row("b", ""), "`title` is empty"),
+        (row("b", price="19,90 EUR").replace("19,90", '"19,90'), "quote"),
+        (row("b", price="19.90"), "`price`"),
+        (row("b", price="-1.00 EUR"), "`price`"),
+        (row("b", price="1.234 EUR"), "more decimals"),
+        (row("b", price="NaN EUR"), "`price`"),
+        (row("b", price="9.90 USD"), "the shop sells in EUR"),
+        (row("b", quantity="two"), "`quantity_to_sell_on_facebook` is `two`"),
+        (row("b", quantity="-1"), "no whole number"),
+        (row("b", quantity="1.5"), "no whole number"),
+        (row("b", quantity="99999999999999999999"), "no whole number"),
+        (row("b", availability="perhaps"), "`availability` is `perhaps`"),
+        (row("b" * 101), "100 are allowed"),
+        (row("é" * 90), "too long for a button"),
+        (row("b", "x" * 201), "`title` has 201 characters"),
+        (row("b") + ",one,too,many", "fields for 11 columns"),
+        ("b,Bêche", "`availability` is empty"),
+        (row("b\0"), "U+0000"),
+        (row("b\ud800"), "surrogate"),
+        (row("b").replace("new,19.90 EUR,,", "new,19.90 EUR,javascript:alert(1),"), "no address"),
+        (row("b", "x" * 200_000), "field larger"),
+    ],
+)
+def test_a_bad_row_is_named_and_stops_no_other(bad, reason):
+    text = feed_text(row("good-1"), bad, row("good-2"))
+    if "quote" in reason:  # an open quote swallows what follows, to the end of the file
+        assert reason in reasons(text)[3] or "empty" in reasons(text)[3]
+        assert [p.sku for p in products(text)] == ["good-1"]
+    else:
+        assert reason in reasons(text)[3]
+        assert [p.sku for p in products(text)] == ["good-1", "good-2"]
+
+
+def test_an_id_twice_keeps_the_first_row():
+    text = feed_text(row("a", "Bêche"), row("a", "Râteau"))
+    assert [p.title for p in products(text)] == ["Bêche"]
+    assert reasons(text) == {3: "id `a` was already in row 2"}
+
+
+def test_a_header_without_a_required_column_is_refused_as_a_whole():
+    with pytest.raises(FeedError, match="lacks `price`, `brand`") as refused:
+        read("id,title,description,availability,condition,link,image_link\n", "EUR", "Autres")
+    assert refused.value.code == "feed_columns"
+    with pytest.raises(FeedError, match="lacks `id`"):
+        read("", "EUR", "Autres")
+    assert read(feed_text(), "EUR", "Autres").products == ()
+
+
+def test_what_is_not_utf8_is_refused_as_a_whole():
+    with pytest.raises(FeedError, match="byte 2 is not UTF-8"):
+        decoded("bêche".encode("latin-1")[:1] + b"x\xea")
+
+
+def test_a_currency_without_decimals_has_none():
+    (spade,) = read(feed_text(row("b", price="1990 JPY")), "JPY", "Autres").products
+    assert spade.price_minor == 1990
+
+
+def test_a_collection_always_fits_into_the_id_of_its_row():
+    (spade,) = products(feed_text(row("b", collection="أدوات الحديقة الكبيرة والصغيرة لكل المواسم والفصول")))
+    assert len(spade.collection) > 10
+    assert spade.collection.endswith("…")
+
+
+def test_chunks_are_in_the_order_of_skus():
+    parts = list(chunks([fed(sku, sku) for sku in ("c", "a", "B", "é")], 3))
+    assert [[p.sku for p in part] for part in parts] == [["B", "a", "c"], ["é"]]

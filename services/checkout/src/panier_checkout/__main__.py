@@ -1,0 +1,31 @@
+"""Start checkout: `python -m panier_checkout`. The only place that builds things."""
+
+from panier_common.process import Process, main
+from panier_common.words import Words
+from panier_payments import PROVIDERS, Provider
+
+from panier_checkout.api import routes
+from panier_checkout.desk import Trade
+from panier_checkout.loops import conversations_loop, payments_loop
+from panier_checkout.settings import CheckoutSettings
+
+
+def providers(settings: CheckoutSettings) -> dict[str, Provider]:
+    urls = {"simulated": settings.simulated_payment_url}
+    return {name: provider(urls.get(name, "")) for name, provider in PROVIDERS.items()}
+
+
+async def checkout() -> None:
+    settings = CheckoutSettings()
+    async with Process("checkout", settings) as process:
+        shops = process.follow_shops()
+        trade = Trade(shops, Words("panier_checkout"), providers(settings))
+        process.add_check("payment providers", trade.why_not_ready)
+        process.add_loop(conversations_loop(trade))
+        process.add_loop(payments_loop())
+        process.add_router(routes(process.pool, process.producer, shops))
+        await process.run()
+
+
+if __name__ == "__main__":
+    main(checkout)

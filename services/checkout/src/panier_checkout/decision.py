@@ -1,0 +1,136 @@
+"""What a handler is given and what it gives back; both are values, nothing here reads or writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec import Struct
+from panier_common.contracts.events import Customer, Event, MessageRequested, ShopConfigured
+from panier_common.contracts.outbound import Message, packed
+from panier_common.runner import Effect, Publish
+from panier_payments import Payable, Provider
+
+from panier_checkout.dialogue import Dialogue
+from panier_checkout.order import Order
+from panier_checkout.voice import Voice
+
+
+class Step(Struct, frozen=True):
+    """One line of an order's history: `by` is customer, shop, panier (a timer) or a payment provider."""
+
+    order_id: str
+    at: datetime
+    what: str
+    by: str
+
+
+class ProblemKept(Struct, frozen=True):
+    """A payment that is no sale, for a person to look at. `order_id` is what the provider said."""
+
+    order_id: str
+    conversation: str | None
+    provider: str
+    notification_id: str
+    reason: str
+    minor: int
+    currency: str
+    at: datetime
+
+
+class Result(Struct, frozen=True):
+    """The answer to a command of a person, by its idempotency key. `code` is empty when it was done."""
+
+    key: str
+    order_id: str
+    at: datetime
+    code: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+class Addressee(Struct, frozen=True):
+    """Whom a message is for, and the wamid and time of the message of theirs that it answers, if any."""
+
+    phone_number_id: str
+    customer: Customer
+    answers: str | None = None
+    answers_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a handler may know: `orders` are the conversation's that the record could be about.
+
+    `number` is the one that an order placed now would get. `to` is None when nobody waits for an answer.
+    """
+
+    id: str
+    at: datetime
+    conversation: str
+    shop: ShopConfigured
+    dialogue: Dialogue
+    orders: Mapping[str, Order]
+    number: str
+    provider: Provider
+    voice: Voice
+    to: Addressee | None = None
+
+    def find(self, reference: str) -> Order | None:
+        """This conversation's order with that id or number."""
+        wanted = reference.strip()
+        found = self.orders.get(wanted.lower())
+        if found is not None:
+            return found
+        return next((order for order in self.orders.values() if order.number == wanted.upper()), None)
+
+    def link(self, order: Order) -> str:
+        """Where the order can be paid."""
+        return self.provider.link(Payable(order.order_id, order.total_minor, order.currency)) or ""
+
+    def answer(self, *messages: Message) -> tuple[Effect, ...]:
+        """Answers to the message that this is about."""
+        if self.to is None:
+            raise ValueError("there is no message to answer")
+        return self.say(self.to, messages, "answer")
+
+    def tell(self, order: Order, messages: Sequence[Message], lane: str = "news") -> tuple[Effect, ...]:
+        """What nobody asked for, to the customer of an order."""
+        return self.say(Addressee(order.phone_number_id, order.customer), messages, lane)
+
+    def say(self, to: Addressee, messages: Sequence[Message], lane: str) -> tuple[Effect, ...]:
+        return tuple(
+            Publish(
+                MessageRequested(
+                    phone_number_id=to.phone_number_id,
+                    conversation=self.conversation,
+                    shop=self.shop.shop,
+                    customer=to.customer,
+                    message=packed(message),
+                    lane=lane,
+                    answers=to.answers,
+                    answers_at=to.answers_at,
+                )
+            )
+            for message in messages
+        )
+
+    def step(self, order: Order, what: str, by: str) -> Step:
+        return Step(order.order_id, self.at, what, by)
+
+
+class Decision(Struct, frozen=True):
+    """Rows as they should be now, and what follows; None and empty: unchanged."""
+
+    effects: tuple[Effect, ...] = ()
+    dialogue: Dialogue | None = None
+    order: Order | None = None
+    history: tuple[Step, ...] = ()
+    problem: ProblemKept | None = None
+    result: Result | None = None
+
+
+NOTHING = Decision()
+
+
+def events(*happened: Event) -> tuple[Effect, ...]:
+    return tuple(Publish(event) for event in happened)

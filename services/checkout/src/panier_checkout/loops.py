@@ -1,0 +1,106 @@
+"""Checkout's two loops: what each reads, what it wants of that, and how a batch is loaded and saved."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from panier_common import routing, telemetry, topics
+from panier_common.contracts import events as e
+from panier_common.event import OWNER, Headers, Received, types_of
+from panier_common.postgres import Connection
+from panier_common.runner import Loop
+
+from panier_checkout import db, notifications
+from panier_checkout.desk import Desk, Trade
+from panier_checkout.handlers import decide
+from panier_checkout.notifications import Ledger
+from panier_checkout.references import conversations, references
+from panier_checkout.waits import TIMER_EVENTS
+
+_WANTED = types_of(
+    (
+        e.CheckoutRequested,
+        e.StockReserved,
+        e.StockRefused,
+        e.PaymentRecorded,
+        e.OrderAdvanced,
+        e.CancelRequested,
+        e.RefundRequested,
+        e.MessageSent,
+        e.FloorChanged,
+    )
+)
+
+
+def _wants(topic: str, headers: Headers) -> bool:
+    if topic == topics.INBOUND.name:
+        return headers.get(OWNER) == routing.CHECKOUT
+    return headers.get("ce_type") in _WANTED
+
+
+def conversations_loop(trade: Trade) -> Loop[Desk]:
+    return Loop(
+        name="checkout.conversations",
+        topics=(
+            topics.INBOUND,
+            topics.CART,
+            topics.STOCK,
+            topics.COMMAND,
+            topics.SENT,
+            topics.FLOOR,
+        ),
+        wants=_wants,
+        load=partial(load_desk, trade),
+        decide=partial(decide, trade),
+        save=db.save_desk,
+        timer_events=TIMER_EVENTS,
+        on_commit=_count_desk,
+    )
+
+
+async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Received]) -> Desk:
+    """The dialogues of the batch, the orders it could be about, and the serials of orders to be placed."""
+    desk = Desk(dialogues=await db.load_dialogues(connection, conversations(batch)))
+    wanted = references(batch, desk.dialogues, trade.languages)
+    if wanted.order_ids or wanted.latest:
+        for order in await db.load_orders(connection, wanted):
+            desk.orders.setdefault(order.conversation, {})[order.order_id] = order
+    placing = {received.event.shop for received in batch if isinstance(received.event, e.StockReserved)}
+    if placing:
+        desk.serials = await db.lock_serials(connection, sorted(placing))
+    keys = {
+        received.event.key
+        for received in batch
+        if isinstance(received.event, e.OrderAdvanced | e.CancelRequested | e.RefundRequested)
+    }
+    if keys:
+        desk.answered = await db.load_answered(connection, sorted(keys))
+    return desk
+
+
+def payments_loop() -> Loop[Ledger]:
+    return Loop(
+        name="checkout.payments",
+        topics=(topics.PAYMENT,),
+        wants=lambda _, headers: headers.get("ce_type") == e.PaymentNotified.ce_type,
+        load=load_ledger,
+        decide=notifications.record,
+        save=db.save_ledger,
+        remembers=False,
+        on_commit=lambda ledger: _count_problems(len(ledger.problems)),
+    )
+
+
+async def load_ledger(connection: Connection, batch: Sequence[Received]) -> Ledger:
+    told = [received.event for received in batch if isinstance(received.event, e.PaymentNotified)]
+    return await db.load_ledger(connection, told)
+
+
+def _count_desk(desk: Desk) -> None:
+    for step in desk.history:
+        telemetry.ORDERS.add(1, {"what": step.what.partition(":")[0]})
+    _count_problems(len(desk.problems))
+
+
+def _count_problems(problems: int) -> None:
+    if problems:
+        telemetry.PAYMENT_PROBLEMS.add(problems)

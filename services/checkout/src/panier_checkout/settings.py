@@ -1,0 +1,17 @@
+"""What checkout is told by its environment."""
+
+from panier_common.settings import DatabaseSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class CheckoutSettings(DatabaseSettings):
+    """`PANIER_CHECKOUT_…`, and the names that services share."""
+
+    model_config = SettingsConfigDict(env_prefix="PANIER_CHECKOUT_", populate_by_name=True)
+
+    simulated_payment_url: str = Field(
+        default="http://localhost:8070/pay",
+        description="The simulated provider's payment page; the order id follows as a path segment.",
+        validation_alias="PANIER_SIMULATED_PAYMENT_URL",
+    )

@@ -1,0 +1,50 @@
+"""`python -m panier_ingest`: builds the door's parts and runs them. The only place that builds things."""
+
+import asyncio
+import socket
+
+from panier_common.process import Process, main
+from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, PAYMENT
+from panier_common.web import Server
+
+from panier_ingest import metrics
+from panier_ingest.app import create_app
+from panier_ingest.publisher import Publisher
+from panier_ingest.settings import IngestSettings
+
+
+async def serve() -> None:
+    settings = IngestSettings()
+    async with Process("ingest", settings) as process:
+        metrics.register()
+        shops = process.follow_shops()
+        publisher = Publisher(process.producer, (INBOUND, DELIVERY, PAYMENT, ACCOUNT), settings.acknowledge_seconds)
+        process.add_check("kafka", publisher.trouble)
+        public = Server(create_app(settings, shops, publisher), settings.host, settings.port)
+        process.add_task("door", _open(public, publisher, settings))
+        await process.run()
+
+
+async def _open(public: Server, publisher: Publisher, settings: IngestSettings) -> None:
+    """Serve until cancelled; then requests in flight are still published and answered before the end."""
+    _check_port(settings.host, settings.port)
+    publishing = asyncio.create_task(publisher.run(), name="publisher")
+    try:
+        await public.start()
+        await publishing
+    finally:
+        await public.stop()
+        publishing.cancel()
+        await publisher.stop()
+
+
+def _check_port(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise RuntimeError(f"cannot listen on {host}:{port} ({error}): set PANIER_INGEST_PORT") from None
+
+
+if __name__ == "__main__":
+    main(serve)

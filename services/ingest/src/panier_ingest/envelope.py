@@ -1,0 +1,218 @@
+"""A webhook's body into events: every entry, change, message, status and error of it. Pure.
+
+Whatever cannot be read as a message or a status of a shop's number is kept whole, at the smallest level that is
+still JSON of Meta's: the change, the entry, the body. Nothing of one part costs its neighbours anything.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from panier_common.contracts import inbound as m
+from panier_common.contracts.events import (
+    AccountChanged,
+    DeliveryChanged,
+    DeliveryError,
+    Event,
+    MessageReceived,
+    ShopConfigured,
+)
+from panier_common.event import inbound_id
+from panier_common.identity import conversation_of, customer_key
+
+from panier_ingest.customer import Contact, Sender, contact_of, ids_of, lone_contact, sender_of
+from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, text
+from panier_ingest.repair import repaired
+from panier_ingest.translate import content_of, context_of, error_code
+
+Shops = Mapping[str, ShopConfigured]
+
+# Meta's largest message is a few kilobytes. Beyond this only the raw JSON is kept, not a second copy in pieces.
+CONTENT_LIMIT = 256 * 1024
+UNKNOWN = "unknown"
+_UNDERSTOOD = frozenset({"messaging_product", "metadata", "contacts", "messages", "statuses"})
+
+_PARTS = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
+_NOT_READABLE = (msgspec.DecodeError, RecursionError, ValueError)
+
+
+class NotAnObject(ValueError):  # noqa: N818 - a condition of the body, named as the door answers it
+    """The body is not JSON, or JSON that is no object."""
+
+
+class Update(msgspec.Struct, frozen=True):
+    """An event to publish, its id (the same for every repeat of it) and when it happened."""
+
+    event: Event
+    id: str
+    at: datetime
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Whose updates these are: the number and its shop, and when the request came."""
+
+    phone_number_id: str
+    shop: str | None
+    now: datetime
+
+
+def updates_of(body: bytes, shops: Shops, now: datetime) -> list[Update]:
+    """Every update of a webhook. `shops` is by phone number id. Raises NotAnObject."""
+    body = repaired(body)
+    try:
+        parts = _PARTS.decode(body)
+    except RecursionError:
+        # Nested deeper than any reader can follow: kept as text.
+        return [_account_change(UNKNOWN, UNKNOWN, msgspec.json.encode(body.decode()), now, now)]
+    except msgspec.DecodeError as error:
+        raise NotAnObject(str(error)) from None
+    updates: list[Update] = []
+    entries = _list(parts.get("entry"))
+    for entry in entries or ():
+        updates += _of_entry(entry, shops, now)
+    if not entries or parts.keys() - {"object", "entry"}:
+        updates.append(_account_change(UNKNOWN, UNKNOWN, body, now, now))
+    return updates
+
+
+def _of_entry(raw: Raw, shops: Shops, now: datetime) -> list[Update]:
+    parts = _parts(raw) or {}
+    account = identifier({"id": _any(parts.get("id"))}, "id") or UNKNOWN
+    at = moment(_any(parts.get("time")), now)
+    updates: list[Update] = []
+    changes = _list(parts.get("changes"))
+    for change in changes or ():
+        updates += _of_change(change, account, at, shops, now)
+    if not changes or parts.keys() - {"id", "time", "changes"}:
+        updates.append(_account_change(account, UNKNOWN, raw, at, now))
+    return updates
+
+
+def _of_change(raw: Raw, account: str, at: datetime, shops: Shops, now: datetime) -> list[Update]:
+    parts = _parts(raw) or {}
+    field = identifier({"field": _any(parts.get("field"))}, "field") or UNKNOWN
+    value = (_parts(parts.get("value")) if field == "messages" else None) or {}
+    number = identifier(_object(value.get("metadata")) or {}, "phone_number_id")
+    messages, statuses = _list(value.get("messages")), _list(value.get("statuses"))
+    updates: list[Update] = []
+    if number is not None:
+        shop = shops.get(number)
+        place = _Place(number, shop.shop if shop is not None else None, now)
+        updates += _messages(messages or (), _contacts(value.get("contacts")), place)
+        updates += [update for update in (_status(status, place) for status in statuses or ()) if update]
+    due = sum(len(read) for read in (messages, statuses) if read is not None)
+    unread = [name for name, read in (("messages", messages), ("statuses", statuses)) if read is None]
+    # Something beside the updates, or one that could not be read: the change is kept as well.
+    if not updates or len(updates) < due or value.keys() & unread or value.keys() - _UNDERSTOOD:
+        updates.append(_account_change(account, field, raw, at, now))
+    return updates
+
+
+def _messages(raws: Sequence[Raw], contacts: Sequence[Contact], place: _Place) -> list[Update]:
+    messages = [(raw, fields) for raw, fields in ((raw, _object(raw)) for raw in raws) if fields is not None]
+    lone = lone_contact((fields for _, fields in messages), contacts)
+    senders = ((raw, fields, sender_of(fields, contacts, lone)) for raw, fields in messages)
+    found = (_message(raw, fields, sender, place) for raw, fields, sender in senders if sender is not None)
+    return [update for update in found if update is not None]
+
+
+def _message(raw: Raw, fields: Fields, sender: Sender, place: _Place) -> Update | None:
+    wamid, customer = identifier(fields, "id"), customer_key(sender.customer)
+    if wamid is None or customer is None:
+        return None  # without an id a repeat could not be told from a second message
+    small = len(memoryview(raw)) <= CONTENT_LIMIT
+    at = moment(fields.get("timestamp"), place.now)
+    event = MessageReceived(
+        conversation=conversation_of(place.phone_number_id, customer),
+        phone_number_id=place.phone_number_id,
+        customer=sender.customer,
+        wamid=wamid,
+        at=at,
+        content=content_of(fields) if small else m.Unknown(identifier(fields, "type") or UNKNOWN),
+        shop=place.shop,
+        context=context_of(fields),
+        parent_user_id=sender.parent_user_id,
+        raw=raw,
+    )
+    return Update(event, inbound_id(place.phone_number_id, wamid), at)
+
+
+def _status(raw: Raw, place: _Place) -> Update | None:
+    fields = _object(raw) or {}
+    wamid, status = identifier(fields, "id"), identifier(fields, "status")
+    # A gateway's payment report has the same shape and other words: `failed` there is no failed message.
+    if wamid is None or status is None or text(fields, "type") == "payment":
+        return None
+    at = moment(fields.get("timestamp"), place.now)
+    ours = text(fields, "biz_opaque_callback_data") or ""
+    user_id, wa_id = ids_of(identifier(fields, "recipient_user_id"), identifier(fields, "recipient_id"))
+    event = DeliveryChanged(
+        phone_number_id=place.phone_number_id,
+        wamid=wamid,
+        status=status,
+        at=at,
+        message_id=ours if len(ours) <= ID_LIMIT else "",
+        recipient_user_id=user_id,
+        recipient_wa_id=wa_id,
+        errors=_errors(fields),
+        raw=raw,
+    )
+    # In a group each participant has a status of the one message.
+    participant = identifier(fields, "recipient_participant_id") or identifier(fields, "recipient_participant_user_id")
+    of = f"{status}:{participant}" if participant else status
+    return Update(event, inbound_id(place.phone_number_id, wamid, of), at)
+
+
+def _errors(fields: Fields) -> tuple[DeliveryError, ...]:
+    given = fields.get("errors")
+    if not isinstance(given, list):
+        return ()
+    pairs = ((error_code(error), error) for error in given)
+    return tuple(
+        DeliveryError(code, (text(error, "title") or "")[:ID_LIMIT]) for code, error in pairs if code is not None
+    )
+
+
+def _account_change(account: str, field: str, raw: Raw | bytes, at: datetime, now: datetime) -> Update:
+    # The entry's own time tells two equal changes apart; without one, equal bytes are a repeat.
+    digest = hashlib.sha256(raw).hexdigest()
+    told = "" if at == now else at.isoformat()
+    event = AccountChanged(account=account, field=field, at=at, raw=Raw(raw))
+    return Update(event, inbound_id(account, f"{field}:{digest}", told), at)
+
+
+def _contacts(raw: Raw | None) -> list[Contact]:
+    given = _any(raw)
+    return [contact_of(c) for c in given if isinstance(c, dict)] if isinstance(given, list) else []
+
+
+def _object(raw: Raw | None) -> Fields | None:
+    try:
+        return OBJECT.decode(raw) if raw is not None else None
+    except _NOT_READABLE:
+        return None
+
+
+def _parts(raw: Raw | None) -> dict[str, Raw] | None:
+    try:
+        return _PARTS.decode(raw) if raw is not None else None
+    except _NOT_READABLE:
+        return None
+
+
+def _list(raw: Raw | None) -> list[Raw] | None:
+    try:
+        return _LIST.decode(raw) if raw is not None else None
+    except _NOT_READABLE:
+        return None
+
+
+def _any(raw: Raw | None) -> Any:
+    try:
+        return ANYTHING.decode(raw) if raw is not None else None
+    except _NOT_READABLE:
+        return None

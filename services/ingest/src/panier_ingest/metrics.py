@@ -1,0 +1,77 @@
+"""What the door counts, as plain integers that are read when somebody asks: a request pays nothing for them.
+
+Labels are our own words (topics, kinds, statuses), never anything that came in.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+from panier_common.contracts.events import Event, MessageReceived
+
+WEBHOOKS: Final = "panier.ingest.webhooks"
+PAYMENTS: Final = "panier.ingest.payment_notifications"
+UPDATES: Final = "panier.ingest.updates"
+STRANGERS: Final = "panier.ingest.unknown_number_messages"
+BATCHES: Final = "panier.ingest.batches"
+BATCH_RECORDS: Final = "panier.ingest.batch_records"
+BATCH_SECONDS: Final = "panier.ingest.batch_seconds"
+
+_webhooks: Counter[int] = Counter()
+_payments: Counter[int] = Counter()
+_updates: Counter[str] = Counter()
+_strangers: Counter[str] = Counter()
+_batches: Counter[str] = Counter()
+_records: Counter[str] = Counter()
+_seconds: dict[str, float] = {}
+
+
+def webhook_answered(status: int) -> None:
+    _webhooks[status] += 1
+
+
+def payment_answered(status: int) -> None:
+    _payments[status] += 1
+
+
+def update_kept(event: Event) -> None:
+    """By kind of message or of event; a message to a number of no shop is counted besides."""
+    if isinstance(event, MessageReceived):
+        _updates[str(event.content.__struct_config__.tag)] += 1
+        if event.shop is None:
+            _strangers[""] += 1
+    else:
+        _updates[event.ce_type] += 1
+
+
+def published(topic: str, records: int, seconds: float) -> None:
+    """One batch acknowledged: records ÷ batches is its size, seconds ÷ batches its latency."""
+    _batches[topic] += 1
+    _records[topic] += records
+    _seconds[topic] = _seconds.get(topic, 0.0) + seconds
+
+
+def register() -> None:
+    """Once per process, after telemetry is set up."""
+    meter = metrics.get_meter("panier")
+    table: tuple[tuple[str, str, Mapping[Any, float], str], ...] = (
+        (WEBHOOKS, "status", _webhooks, "WhatsApp webhooks answered, by HTTP status."),
+        (PAYMENTS, "status", _payments, "Payment notifications answered, by HTTP status."),
+        (UPDATES, "kind", _updates, "Updates acknowledged, by kind of message or type of event."),
+        (STRANGERS, "", _strangers, "Messages kept that were sent to a number of no shop."),
+        (BATCHES, "topic", _batches, "Batches acknowledged, by topic."),
+        (BATCH_RECORDS, "topic", _records, "Records acknowledged in batches, by topic."),
+        (BATCH_SECONDS, "topic", _seconds, "Time until batches were acknowledged, summed, by topic."),
+    )
+    for name, label, counts, text in table:
+        meter.create_observable_counter(name, [_reader(counts, label)], description=text)
+
+
+def _reader(counts: Mapping[Any, float], label: str) -> Callable[[CallbackOptions], list[Observation]]:
+    def read(_: CallbackOptions) -> list[Observation]:
+        items = dict(counts).items()
+        return [Observation(value, {label: str(name)} if label else {}) for name, value in items]
+
+    return read

@@ -1,0 +1,192 @@
+"""`python -m panier_ingest` as a process, before a broker of its own that is killed, stopped and brought back."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest_asyncio
+from panier_cli import children
+from panier_cli.engines import Engine, kafka, wait_until_answering
+from panier_common.contracts.events import ShopConfigured
+from panier_common.kafka import Producer, apply_topics
+
+ACKNOWLEDGE_SECONDS = 1.5
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Broker:
+    engine: Engine
+    process: Process | None = None
+
+    async def start(self) -> None:
+        assert self.engine.program is not None
+        self.process = await children.spawn(self.engine.program)
+        await wait_until_answering(self.engine, 60)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    async def kill(self) -> None:
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGKILL)
+        assert self.process is not None
+        await self.process.wait()
+        children.forget(self.process)
+
+
+@dataclass
+class Ingest:
+    process: Process
+    session: aiohttp.ClientSession
+    port: int
+    admin_port: int
+
+    async def post(self, body: bytes, signature: str) -> aiohttp.ClientResponse:
+        url = f"http://127.0.0.1:{self.port}/webhooks/whatsapp"
+        async with self.session.post(url, data=body, headers={"X-Hub-Signature-256": signature}) as answer:
+            await answer.read()
+            return answer
+
+    async def ready(self) -> tuple[int, str]:
+        try:
+            async with self.session.get(f"http://127.0.0.1:{self.admin_port}/readyz") as answer:
+                return answer.status, str((await answer.json()).get("why"))
+        except aiohttp.ClientConnectionError:
+            return 0, "not listening"
+
+    async def until_ready(self, status: int) -> str:
+        async with asyncio.timeout(60):
+            while (now := await self.ready())[0] != status:
+                assert self.process.returncode is None
+                await asyncio.sleep(0.05)
+        return now[1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def broker(tmp_path_factory: Any, shop: ShopConfigured) -> AsyncIterator[Broker]:
+    folder: Path = tmp_path_factory.mktemp("broker")
+    made = Broker(kafka.prepare(folder, lambda _: None, ""))
+    await made.start()
+    await apply_topics(made.engine.url)
+    producer = Producer(made.engine.url, "ingest-tests")
+    await producer.publish(shop, "shop-1", datetime.now(UTC), "tests")
+    await producer.stop()
+    yield made
+    await made.kill()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ingest(broker: Broker) -> AsyncIterator[Ingest]:
+    port, admin_port = free_port(), free_port()
+    settings = {
+        "PANIER_KAFKA_BOOTSTRAP_SERVERS": broker.engine.url,
+        "PANIER_ADMIN_TOKEN": "admin",
+        "PANIER_META_APP_SECRET": "app-secret",
+        "PANIER_META_VERIFY_TOKEN": "verify-token",
+        "PANIER_INGEST_HOST": "127.0.0.1",
+        "PANIER_INGEST_PORT": str(port),
+        "PANIER_INGEST_ADMIN_HOST": "127.0.0.1",
+        "PANIER_INGEST_ADMIN_PORT": str(admin_port),
+        "PANIER_INGEST_ACKNOWLEDGE_SECONDS": str(ACKNOWLEDGE_SECONDS),
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PANIER_", "OTEL_"))}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "panier_ingest", env={**kept, **settings})
+    async with aiohttp.ClientSession() as session:
+        yield Ingest(process, session, port, admin_port)
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+def text(wamid: str) -> dict[str, Any]:
+    return {"from": "33699999999", "id": wamid, "timestamp": "1750000000", "type": "text", "text": {"body": "panier"}}
+
+
+async def test_a_broker_that_is_killed_is_told_and_waited_out(
+    broker: Broker, ingest: Ingest, make_webhook: Any, sign: Any
+) -> None:
+    async def post(wamid: str) -> aiohttp.ClientResponse:
+        body = make_webhook(text(wamid))
+        return await ingest.post(body, sign(body))
+
+    await ingest.until_ready(200)
+    assert (await post("wamid.before")).status == 200
+    await broker.kill()
+    started = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(post(f"wamid.away.{n}") for n in range(50)))
+    assert {answer.status for answer in answers} == {503}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert asyncio.get_running_loop().time() - started < ACKNOWLEDGE_SECONDS + 3
+    assert "Kafka" in await ingest.until_ready(503)
+    await broker.start()
+    await ingest.until_ready(200)
+    async with asyncio.timeout(30):
+        while (await post("wamid.after")).status != 200:
+            pass
+
+
+async def test_requests_in_flight_are_finished_at_sigterm(
+    broker: Broker, ingest: Ingest, make_webhook: Any, sign: Any
+) -> None:
+    await ingest.until_ready(200)
+    body = make_webhook(text("wamid.in-flight"))
+    assert (await ingest.post(body, sign(body))).status == 200
+    broker.send(signal.SIGSTOP)
+    waiting = asyncio.create_task(ingest.post(body, sign(body)))
+    try:
+        # The request is in, for the connection of the next one is refused only after the signal.
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done
+        ingest.process.terminate()
+        async with asyncio.timeout(5):
+            while await listens(ingest.port):
+                pass
+    finally:
+        broker.send(signal.SIGCONT)
+    assert (await waiting).status == 200
+    assert await asyncio.wait_for(ingest.process.wait(), 20) == 0
+
+
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_a_port_in_use_names_its_setting(broker: Broker, ingest: Ingest) -> None:
+    await ingest.until_ready(200)
+    settings = {
+        "PATH": os.environ["PATH"],
+        "PANIER_KAFKA_BOOTSTRAP_SERVERS": broker.engine.url,
+        "PANIER_ADMIN_TOKEN": "admin",
+        "PANIER_META_APP_SECRET": "app-secret",
+        "PANIER_META_VERIFY_TOKEN": "verify-token",
+        "PANIER_INGEST_PORT": str(ingest.port),
+        "PANIER_INGEST_HOST": "127.0.0.1",
+        "PANIER_INGEST_ADMIN_PORT": str(free_port()),
+    }
+    second = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "panier_ingest", env=settings, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(second.communicate(), 30)
+    assert second.returncode == 1
+    assert b"PANIER_INGEST_PORT" in output

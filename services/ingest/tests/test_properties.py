@@ -1,0 +1,126 @@
+"""Whatever is done to a webhook's JSON, it is taken in, and every message of it can be found again."""
+
+import copy
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from panier_common.contracts.events import AccountChanged, DeliveryChanged, Event, MessageReceived
+from panier_common.event import decode, encode
+from panier_ingest.envelope import updates_of
+from panier_ingest.record import record_of
+from panier_ingest.repair import repaired
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
+NUMBER = st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | NUMBER | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place of a document that could be changed."""
+    found = [path] if path else []
+    pairs = document.items() if isinstance(document, dict) else enumerate(document)
+    if isinstance(document, dict | list):
+        for key, inner in pairs:
+            found += places(inner, (*path, key)) if isinstance(inner, dict | list) else [(*path, key)]
+    return found
+
+
+@st.composite
+def mutated(draw: st.DrawFn, documents: list[Any]) -> Any:
+    """A recorded webhook with some of its parts removed, repeated or replaced by anything."""
+    document = copy.deepcopy(draw(st.sampled_from(documents)))
+    for _ in range(draw(st.integers(1, 4))):
+        reachable = places(document)
+        if not reachable:
+            break
+        *way, last = draw(st.sampled_from(reachable))
+        holder = document
+        for step in way:
+            holder = holder[step]
+        match draw(st.sampled_from(["remove", "repeat", "replace"])):
+            case "remove":
+                del holder[last]
+            case "repeat" if isinstance(holder, list):
+                holder.append(copy.deepcopy(holder[last]))
+            case _:
+                holder[last] = draw(ANYTHING)
+    return document
+
+
+def messages_of(document: Any) -> list[Any]:
+    """Every message and status in it, wherever a reader might look."""
+    found = []
+    for entry in _items(document, "entry"):
+        for change in _items(entry, "changes"):
+            value = change.get("value") if isinstance(change, dict) else None
+            found += [*_items(value, "messages"), *_items(value, "statuses")]
+    return found
+
+
+def _items(holder: Any, name: str) -> list[Any]:
+    inner = holder.get(name) if isinstance(holder, dict) else None
+    return inner if isinstance(inner, list) else []
+
+
+def inside(events: list[Event]) -> list[Any]:
+    """The messages and statuses that the events hold, alone or in a change kept whole."""
+    found = []
+    for event in events:
+        assert isinstance(event, MessageReceived | DeliveryChanged | AccountChanged)
+        raw = json.loads(bytes(event.raw))
+        if isinstance(event, AccountChanged):
+            # Kept at one of three levels: the body, the entry, the change.
+            found += [*messages_of(raw), *messages_of({"entry": [raw]}), *messages_of({"entry": [{"changes": [raw]}]})]
+        else:
+            found.append(raw)
+    return found
+
+
+def check_nothing_is_lost(document: Any) -> None:
+    body = json.dumps(document).encode()
+    updates = updates_of(body, {}, NOW)
+    kept = inside([update.event for update in updates])
+    for message in messages_of(json.loads(repaired(body))):
+        assert message in kept
+    for update in updates:
+        assert isinstance(update.event, MessageReceived | DeliveryChanged | AccountChanged)
+        value = record_of(update.event, update.id, update.at, None).value
+        value.decode()  # no lone surrogate can reach the log
+        assert b"\\u0000" not in value.replace(b"\\\\", b"")
+        assert encode(decode(update.event.ce_type, value)) == value
+
+
+def test_no_mutation_loses_a_message(webhooks: dict[str, bytes]) -> None:
+    documents = [json.loads(body) for body in webhooks.values()]
+
+    @settings(max_examples=400, deadline=None)
+    @given(mutated(documents))
+    def run(document: Any) -> None:
+        if isinstance(document, dict):
+            check_nothing_is_lost(document)
+
+    run()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(TEXT, ANYTHING, max_size=4))
+def test_any_object_is_kept(document: dict[str, Any]) -> None:
+    check_nothing_is_lost(document)
+    assert updates_of(json.dumps(document).encode(), {}, NOW)
+
+
+def test_each_recorded_message_is_found_by_its_own_bytes(webhook_name: str, webhooks: dict[str, bytes]) -> None:
+    body = webhooks[webhook_name]
+    check_nothing_is_lost(json.loads(body))
+    for update in updates_of(body, {}, NOW):
+        assert bytes(msgspec.json.decode(encode(update.event), type=dict[str, msgspec.Raw])["raw"]) in body

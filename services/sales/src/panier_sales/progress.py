@@ -1,0 +1,99 @@
+"""Whether the counting moves: committed offsets beside the ends of the source topics, asked of the broker.
+
+Faust has stood still before while it looked alive; so this looks from outside, and readiness and lag follow
+what it sees.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+LOOK_EVERY_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+Offsets = Mapping[TopicPartition, int]
+
+
+@dataclass
+class Progress:
+    """What was seen: pure but for being remembered; the clock's reading comes in with each look."""
+
+    patience_seconds: float
+    committed: Offsets = field(default_factory=dict)
+    ends: Offsets = field(default_factory=dict)
+    level_at: dict[str, float] = field(default_factory=dict)
+    moved_at: float | None = None
+    looked_at: float = 0.0
+
+    def look(self, committed: Offsets, ends: Offsets, now: float) -> None:
+        """Take in one look at the broker."""
+        if self.moved_at is None or committed != self.committed or not _waiting(committed, ends):
+            self.moved_at = now
+        self.committed, self.ends, self.looked_at = committed, ends, now
+        for topic in {tp.topic for tp in ends}:
+            if topic not in self.level_at or not self.records(topic):
+                self.level_at[topic] = now
+
+    def why_stalled(self) -> str | None:
+        """Why the figures must be doubted; None when they move or nothing waits."""
+        if self.moved_at is None or self.looked_at - self.moved_at < self.patience_seconds:
+            return None
+        return f"no offset committed for {self.looked_at - self.moved_at:.0f} s while records wait"
+
+    def records(self, topic: str) -> int:
+        """How many records of the topic were not committed yet."""
+        return sum(max(0, end - self.committed.get(tp, 0)) for tp, end in self.ends.items() if tp.topic == topic)
+
+    def lag(self) -> dict[str, tuple[int, float]]:
+        """Topic → (records behind, seconds since it was level with the end)."""
+        return {topic: (self.records(topic), self.looked_at - level) for topic, level in sorted(self.level_at.items())}
+
+
+def _waiting(committed: Offsets, ends: Offsets) -> bool:
+    return any(end > committed.get(tp, 0) for tp, end in ends.items())
+
+
+async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: Iterable[str]) -> None:
+    """Look at the broker until cancelled; a broker that cannot be asked is asked again."""
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+        try:
+            await admin.start()
+            await reader.start()
+            while True:
+                await _look(progress, admin, reader, group, topics)
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+        except (KafkaError, OSError) as error:
+            log.warning("the broker cannot be asked for offsets", error=type(error).__name__)
+        finally:
+            await reader.stop()
+            await admin.close()
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def _look(
+    progress: Progress,
+    admin: AIOKafkaAdminClient,
+    reader: AIOKafkaConsumer,
+    group: str,
+    topics: Iterable[str],
+) -> None:
+    tps = [
+        TopicPartition(description["topic"], partition["partition"])
+        for description in await admin.describe_topics(list(topics))
+        for partition in description["partitions"]
+    ]
+    found = await admin.list_consumer_group_offsets(group, partitions=tps)
+    ends = await reader.end_offsets(tps)
+    begins = await reader.beginning_offsets(tps)
+    # Nothing committed yet: the counting begins at the beginning, which retention may have moved.
+    committed = {tp: found[tp].offset if found[tp].offset >= 0 else begins[tp] for tp in tps}
+    progress.look(committed, ends, time.monotonic())

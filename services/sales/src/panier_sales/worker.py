@@ -1,0 +1,212 @@
+"""The Faust worker: reads `cart` and `order`, and keeps every shop's days in a table.
+
+At least once, one record at a time, no global table, and every change of a figure in one table value with
+the memory against repeats. Faust commits an offset only after the changelog has taken the change, and a
+record is acknowledged here only after its change was made, so a crash repeats and never loses.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import faust
+import msgspec
+import structlog
+from faust.tables.manager import TableManager
+from faust.types import StreamT
+from panier_common import telemetry
+from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode, from_wire, types_of
+from panier_common.shops import ShopDirectory
+from panier_common.topics import CART, CHANGELOGS, ORDER
+
+from panier_sales.counting import (
+    COUNTED,
+    Counted,
+    Place,
+    ShopDay,
+    apply,
+    day_of,
+    happened_at,
+    place_of,
+    producer_of,
+)
+
+GROUP = "panier.sales"
+TABLE = "days"
+SOURCES = (CART.name, ORDER.name)
+# A shop is configured before it sells; only its configuration's way here may take a moment longer.
+SHOP_PATIENCE_SECONDS = 10.0
+STOP_SECONDS = 10.0
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(ShopDay)
+_WANTED = types_of(COUNTED)
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Counts until it is cancelled; `changed` holds the (shop, day) pairs counted since they were taken."""
+
+    def __init__(self, bootstrap_servers: str, shops: ShopDirectory) -> None:
+        self._shops = shops
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.changed: set[tuple[str, str]] = set()
+        self._app = _faust_app(bootstrap_servers)
+        self._days = cast("faust.Table[str, bytes]", self._app.Table(TABLE, key_type=str, value_type=bytes))
+        if self._days.changelog_topic_name != CHANGELOGS[0].name:
+            raise RuntimeError(f"Faust names the changelog {self._days.changelog_topic_name}")
+        source = self._app.topic(
+            *SOURCES, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
+        self._app.agent(source, concurrency=1, name="panier_sales.count")(self._count_all)
+
+    async def run(self) -> None:
+        """Work; raises what broke the worker, so that the process ends and is started anew."""
+        try:
+            await self._app.start()
+            self.changed.update((place.shop, place.day) for place, _ in self._counted())
+            stopped = asyncio.ensure_future(self._app.wait_until_stopped())
+            await asyncio.wait({stopped, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+            if self._broken.done():
+                self._broken.result()
+            raise self._app.crash_reason or RuntimeError("Faust stopped by itself")
+        finally:
+            await asyncio.wait_for(self._app.stop(), STOP_SECONDS)
+
+    def why_not_ready(self) -> str | None:
+        tables = cast(TableManager, self._app.tables)
+        if not self._app.started or self._app.rebalancing or not tables.recovery.completed.is_set():
+            return "the sales table is being recovered"
+        partitions = self._partitions()
+        missing = [n for topic in SOURCES if (n := self._missing(topic, partitions))]
+        return f"{sum(missing)} partitions are counted elsewhere or not yet assigned" if missing else None
+
+    def days(self, shop: str) -> dict[str, list[ShopDay]]:
+        """Day → what each source partition counted of it."""
+        found: dict[str, list[ShopDay]] = {}
+        for place, counted in self._counted():
+            if place.shop == shop:
+                found.setdefault(place.day, []).append(counted)
+        return found
+
+    def day(self, shop: str, day: str) -> list[ShopDay]:
+        """What each source partition counted of one day."""
+        keys = (Place(partition, day, shop).key for partition in self._partitions())
+        return [_DECODER.decode(self._days[key]) for key in keys if key in self._days]
+
+    def _partitions(self) -> set[int]:
+        return {tp.partition for tp in self._app.consumer.assignment() if tp.topic in SOURCES}
+
+    def _missing(self, topic: str, partitions: set[int]) -> int:
+        return max(0, (self._app.consumer.topic_partitions(topic) or 0) - len(partitions))
+
+    def _counted(self) -> Iterator[tuple[Place, ShopDay]]:
+        partitions = self._partitions()
+        for key, value in self._days.items():
+            place = place_of(key)
+            if place.partition in partitions:
+                yield place, _DECODER.decode(value)
+
+    async def _count_all(self, stream: StreamT[bytes]) -> None:
+        # Acknowledged here and not by Faust, which would acknowledge a record whose work was broken off too.
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
+            try:
+                await self._take(event)
+            except Exception as error:
+                if not self._broken.done():
+                    self._broken.set_exception(error)
+                return
+            event.ack()
+
+    async def _take(self, event: faust.Event) -> None:
+        headers = from_wire(event.headers.items())
+        message = event.message
+        ce_type = headers.get("ce_type", "")
+        if ce_type not in _WANTED or event.value is None:
+            return
+        with _process_span(message, ce_type, headers.get(TRACEPARENT), event.key):
+            try:
+                fact = decode(ce_type, event.value)
+            except (msgspec.DecodeError, UnknownEventError):
+                # Sales keeps no dead letters: its sources do, and its figures can be checked against them.
+                log.error("unreadable record passed over", topic=message.topic, offset=message.offset)
+                _outcome(message.topic, "unreadable")
+                return
+            await self._count(fact, message, headers.get(SEQUENCE, ""))  # type: ignore[arg-type]
+
+    async def _count(self, fact: Counted, message: faust.types.Message, sequence: str) -> None:
+        producer, number = producer_of(message.topic, sequence, message.offset)
+        day = day_of(happened_at(fact), await self._timezone(fact.shop))
+        key = Place(message.partition, day, fact.shop).key
+        before = _DECODER.decode(self._days[key]) if key in self._days else ShopDay()
+        after = apply(before, producer, number, fact)
+        if after is None:
+            _outcome(message.topic, "repeat")
+            return
+        self._days[key] = _ENCODER.encode(after)
+        self.changed.add((fact.shop, day))
+        _outcome(message.topic, "counted")
+
+    async def _timezone(self, shop: str) -> str:
+        """The shop's time zone; UTC for a shop that nobody configured, which is logged."""
+        waited = 0.0
+        while shop not in self._shops.by_id:
+            if waited >= SHOP_PATIENCE_SECONDS:
+                log.warning("sale of an unknown shop, counted in UTC", shop=shop)
+                return "UTC"
+            await asyncio.sleep(0.1)
+            waited += 0.1
+        return self._shops.by_id[shop].timezone
+
+
+def _faust_app(bootstrap_servers: str) -> faust.App:
+    for name in ("faust", "mode", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # `topics.py` has the changelog; a leader topic, a web server and a data folder are of no use here.
+    logging.getLogger("faust.transport.drivers.aiokafka").addFilter(_is_news)
+    return faust.App(
+        GROUP,
+        broker=[f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")],
+        store="memory://",
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        broker_commit_interval=1.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        stream_wait_empty=False,
+        datadir=Path(tempfile.gettempdir()) / "panier-sales",
+    )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Faust warns about every topic that it was told not to create."""
+    return "Topic creation disabled" not in str(record.msg)
+
+
+def _outcome(topic: str, outcome: str) -> None:
+    telemetry.RECORDS.add(1, {"loop": GROUP, "topic": topic, "outcome": outcome})
+
+
+@contextmanager
+def _process_span(
+    message: faust.types.Message, ce_type: str, traceparent: str | None, key: bytes | None
+) -> Iterator[None]:
+    if not (telemetry.tracing() and telemetry.is_sampled(traceparent)):
+        yield
+        return
+    conversation = (key or b"").decode("utf-8", "replace")
+    span = telemetry.start_process(
+        message.topic, GROUP, ce_type, traceparent, message.partition, message.offset, conversation
+    )
+    try:
+        yield
+    finally:
+        span.end()

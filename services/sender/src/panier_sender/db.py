@@ -1,0 +1,199 @@
+"""Every SQL statement of the sender. Each function runs the same number, however many records there are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from asyncpg import Record
+from panier_common import timers
+from panier_common.event import encode
+from panier_common.postgres import Connection
+from panier_common.timers import NewTimer
+
+from panier_sender.handlers import timer_key
+from panier_sender.happenings import DoubtDue, SweepDue, WorkDue
+from panier_sender.journal import Journal, Sent
+from panier_sender.line import Entry
+from panier_sender.window import Window
+
+LINE_LIMIT = 8
+SWEEP_LIMIT = 5000
+# Meta repeats a webhook for 7 days; a status `failed` that comes later concerns nobody.
+KEEP_SENT = timedelta(days=8)
+
+_TYPES = {
+    "id": "text",
+    "home": "int",
+    "conversation": "text",
+    "phone_number_id": "text",
+    "kind": "text",
+    "lane": "text",
+    "origin": "text",
+    "body": "text",
+    "buttons": "text",
+    "requested_at": "timestamptz",
+    "answers_at": "timestamptz",
+    "traceparent": "text",
+    "state": "text",
+    "attempt": "int",
+    "failures": "int",
+    "claimed_at": "timestamptz",
+    "proof": "text",
+}
+_COLUMNS = ", ".join(_TYPES)
+_ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))
+
+# The lines of the conversations named, of messages named by id, and of the first ready messages of numbers.
+_LOAD = f"""
+WITH wanted AS (
+    SELECT unnest($1::text[]) AS conversation
+    UNION SELECT conversation FROM message WHERE id = ANY($2::text[])
+    UNION SELECT ready.conversation FROM unnest($3::text[], $4::int[]) AS number (id, room)
+    CROSS JOIN LATERAL (
+        SELECT conversation FROM message WHERE phone_number_id = number.id AND state = 'ready'
+        ORDER BY position LIMIT number.room
+    ) AS ready
+)
+SELECT line.* FROM wanted CROSS JOIN LATERAL (
+    SELECT position, {_COLUMNS} FROM message WHERE message.conversation = wanted.conversation
+    ORDER BY position LIMIT {LINE_LIMIT + 1}
+) AS line ORDER BY line.position
+"""  # noqa: S608
+
+_ADD = f"""
+INSERT INTO message ({_COLUMNS})
+SELECT {_COLUMNS} FROM unnest({_ARRAYS}) WITH ORDINALITY AS new ({_COLUMNS}, place) ORDER BY place
+ON CONFLICT (id) DO NOTHING
+"""  # noqa: S608
+
+_CHANGE = """
+UPDATE message SET state = new.state, attempt = new.attempt, failures = new.failures,
+    claimed_at = new.claimed_at, proof = new.proof
+FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::text[])
+    AS new (id, state, attempt, failures, claimed_at, proof)
+WHERE message.id = new.id
+"""
+
+_FINISH = """
+WITH gone AS (
+    DELETE FROM message USING unnest($1::text[], $2::text[]) AS done (id, wamid) WHERE message.id = done.id
+    RETURNING message.id, home, conversation, phone_number_id, kind, origin, wamid
+)
+INSERT INTO sent (id, home, conversation, phone_number_id, kind, origin, wamid)
+SELECT * FROM gone WHERE wamid <> '' ON CONFLICT (id) DO NOTHING
+"""
+
+
+async def load_lines(
+    db: Connection, conversations: Sequence[str], message_ids: Sequence[str], ready: Mapping[str, int]
+) -> list[Entry]:
+    """In order. `ready` says how many ready messages of which numbers are wanted at most."""
+    rows = await db.fetch(_LOAD, conversations, message_ids, list(ready), list(ready.values()))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Record) -> Entry:
+    return Entry(*(row[name] for name in _TYPES))
+
+
+async def load_windows(db: Connection, conversations: Iterable[str]) -> dict[str, Window]:
+    rows = await db.fetch(
+        "SELECT conversation, last_message_at, stopped FROM conversation_window WHERE conversation = ANY($1::text[])",
+        list(conversations),
+    )
+    return {row["conversation"]: Window(row["last_message_at"], row["stopped"]) for row in rows}
+
+
+async def save_windows(db: Connection, windows: Mapping[str, Window]) -> None:
+    await db.execute(
+        "INSERT INTO conversation_window (conversation, last_message_at, stopped) "
+        "SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::boolean[]) "
+        "ON CONFLICT (conversation) DO UPDATE SET last_message_at = excluded.last_message_at, "
+        "stopped = excluded.stopped",
+        list(windows),
+        [window.last_message_at for window in windows.values()],
+        [window.stopped for window in windows.values()],
+    )
+
+
+async def load_sent(db: Connection, message_ids: Sequence[str]) -> dict[str, Sent]:
+    rows = await db.fetch(
+        "SELECT id, conversation, phone_number_id, kind, origin FROM sent WHERE id = ANY($1::text[])",
+        message_ids,
+    )
+    return {row["id"]: Sent(**dict(row)) for row in rows}
+
+
+async def save_journal(db: Connection, journal: Journal) -> None:
+    """Write what changed; nothing for what did not. At most five statements."""
+    # What was refused in the batch that brought it was never stored. Finished messages go first: the next of
+    # their line may be claimed, and the index allows one call a customer.
+    finished = {id: wamid for id, wamid in journal.finished.items() if id in journal.loaded}
+    if finished:
+        await db.execute(_FINISH, list(finished), list(finished.values()))
+    await _save_entries(db, journal.added(), journal.changed())
+    if journal.forgotten:
+        await db.execute("DELETE FROM sent WHERE id = ANY($1::text[])", sorted(journal.forgotten))
+    if journal.sweeps:
+        await db.execute(
+            "DELETE FROM sent WHERE id IN (SELECT id FROM sent WHERE home = ANY($1::int[]) "
+            "AND sent_at < now() - $2::interval LIMIT $3)",
+            sorted(journal.sweeps),
+            KEEP_SENT,
+            SWEEP_LIMIT,
+        )
+
+
+async def _save_entries(db: Connection, added: Sequence[Entry], changed: Sequence[Entry]) -> None:
+    if changed:
+        await db.execute(
+            _CHANGE,
+            [entry.id for entry in changed],
+            [entry.state for entry in changed],
+            [entry.attempt for entry in changed],
+            [entry.failures for entry in changed],
+            [entry.claimed_at for entry in changed],
+            [entry.proof for entry in changed],
+        )
+    if added:
+        await db.execute(_ADD, *([getattr(entry, name) for entry in added] for name in _TYPES))
+
+
+async def take_over(db: Connection, loop: str, homes: Sequence[int], doubt_after: timedelta) -> None:
+    """What a former owner had claimed is in doubt now; timers bring everything back to the loop."""
+    await db.execute(
+        "UPDATE message SET state = 'doubt' WHERE home = ANY($1::int[]) AND state = 'claimed'", list(homes)
+    )
+    doubtful = await db.fetch(
+        "SELECT id, home, conversation, phone_number_id, traceparent, proof, "
+        "extract(epoch FROM claimed_at + $2::interval - now())::float8 AS seconds "
+        "FROM message WHERE home = ANY($1::int[]) AND state = 'doubt'",
+        list(homes),
+        doubt_after,
+    )
+    waiting = await db.fetch(
+        "SELECT DISTINCT home, phone_number_id, now() AS at FROM message "
+        "WHERE home = ANY($1::int[]) AND state = 'ready'",
+        list(homes),
+    )
+    new = [_doubt_timer(row) for row in doubtful]
+    new += [_work_timer(row["home"], row["phone_number_id"], row["at"]) for row in waiting]
+    new += [NewTimer(home, "sweep", 60.0, SweepDue.ce_type, encode(SweepDue()), None) for home in homes]
+    await timers.change(db, loop, {(timer.home, timer.key): timer for timer in new})
+
+
+def _doubt_timer(row: Record) -> NewTimer:
+    seconds = 0.0 if row["proof"] else max(0.0, row["seconds"] or 0.0)
+    due = DoubtDue(row["conversation"], row["phone_number_id"], row["id"])
+    return NewTimer(row["home"], timer_key(row["id"]), seconds, DoubtDue.ce_type, encode(due), row["traceparent"])
+
+
+def _work_timer(home: int, number: str, at: datetime) -> NewTimer:
+    return NewTimer(home, f"work:{number}", 0.0, WorkDue.ce_type, encode(WorkDue(number, at)), None)
+
+
+async def count_messages(db: Connection) -> dict[str, int]:
+    """Messages of the journal by state, for the metrics; looks at 10,000 at most."""
+    rows = await db.fetch(
+        "SELECT state, count(*) AS messages FROM (SELECT state FROM message LIMIT 10000) AS some GROUP BY state"
+    )
+    return {row["state"]: row["messages"] for row in rows}

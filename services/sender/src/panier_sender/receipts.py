@@ -1,0 +1,59 @@
+"""Marks customers' messages read and shows "typing": best effort, kept nowhere, dropped when there is no time."""
+
+import asyncio
+import time
+
+import msgspec
+
+from panier_sender import metrics
+from panier_sender.errors import Class
+from panier_sender.graph import Graph
+from panier_sender.render import read_body
+from panier_sender.tokens import Tokens
+
+QUEUE_LIMIT = 500
+# Later than this the answer may have left already, and "typing" would stand below it.
+GOOD_FOR_SECONDS = 1.0
+TIMEOUT_SECONDS = 3.0
+WORKERS = 4
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A customer's message to mark read; `typing` when an answer will follow."""
+
+    phone_number_id: str
+    wamid: str
+    typing: bool
+
+
+class Receipts:
+    """A short queue and a few workers; `busy` says when messages need the line more."""
+
+    def __init__(self, graph: Graph, tokens: Tokens) -> None:
+        self._graph = graph
+        self._tokens = tokens
+        self._queue: asyncio.Queue[tuple[float, Receipt]] = asyncio.Queue(QUEUE_LIMIT)
+
+    def put(self, receipts: list[Receipt], *, busy: bool) -> None:
+        now = time.monotonic()
+        for receipt in receipts:
+            if busy or self._queue.full():
+                metrics.RECEIPTS.add(1, {"outcome": "dropped"})
+            else:
+                self._queue.put_nowait((now, receipt))
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._work() for _ in range(WORKERS)))
+
+    async def _work(self) -> None:
+        while True:
+            since, receipt = await self._queue.get()
+            token = self._tokens.of(receipt.phone_number_id)
+            if token is None or time.monotonic() - since > GOOD_FOR_SECONDS:
+                metrics.RECEIPTS.add(1, {"outcome": "dropped"})
+                continue
+            body = read_body(receipt.wamid, typing=receipt.typing)
+            rule = await self._graph.mark_read(receipt.phone_number_id, token, body, TIMEOUT_SECONDS)
+            # This call's 200 names no message, which would be a doubt about one.
+            done = rule.kind in {Class.ACCEPTED, Class.IN_DOUBT}
+            metrics.RECEIPTS.add(1, {"outcome": "called" if done else rule.kind.value})

@@ -1,0 +1,40 @@
+"""What the sender is told by its environment."""
+
+from panier_common.settings import DatabaseSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+
+class SenderSettings(DatabaseSettings):
+    """Tokens are not among them: each number's shop names the variable (or `<NAME>_FILE`) that holds its own."""
+
+    model_config = SettingsConfigDict(env_prefix="PANIER_SENDER_")
+
+    graph_url: str = Field(
+        default="https://graph.facebook.com",
+        description="Base address of the Graph API.",
+        validation_alias="PANIER_GRAPH_URL",
+    )
+    graph_version: str = Field(
+        default="v26.0", description="Version of the Graph API.", validation_alias="PANIER_GRAPH_VERSION"
+    )
+    claim_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="How long a claimed message may be called: its call has what is left of this as time-out.",
+    )
+    doubt_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="A call without an answer is repeated when `delivery` was read this far past it in vain.",
+    )
+    calls_limit: int = Field(default=256, ge=1, description="Calls to the Graph API in flight in this process at most.")
+    claims_limit: int = Field(
+        default=1000, ge=1, description="Messages in memory at most; the others wait in the journal."
+    )
+    number_claims_limit: int = Field(default=500, ge=1, description="Of these, messages of one phone number at most.")
+    keep_alive_seconds: float = Field(
+        default=4.0,
+        ge=0,
+        description="An idle connection is closed after this: less than the other side's, or a call gets lost.",
+    )
