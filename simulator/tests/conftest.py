@@ -28,7 +28,7 @@ Json = dict[str, Any]
 async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
     """The condition's value once it is true; fails after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not (value := condition()):
+        while not (value := condition()):  # noqa: ASYNC110 - what is waited for has no event to set
             await asyncio.sleep(0.01)
         return value
 

@@ -1,18 +1,198 @@
-"""Rows on a real PostgreSQL: what is saved is loaded again, and in how many statements."""
+"""Checkout's rows on a real PostgreSQL, and how many statements a batch costs."""
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import asyncpg
 import pytest
-from conftest import CONVERSATION, CUSTOMER, NOON, NUMBER, SHOP, WORDS, FixedShops, Stage
 from msgspec.structs import replace
-
 from panier_checkout import db
-from panier_checkout.desk import Trade
+from panier_checkout.desk import Desk, Trade
 from panier_checkout.handlers import decide
-from panier_checkout.loops import load_desk, load_ledger, payments_loop
+from panier_checkout.loops import load_desk, load_ledger
 from panier_checkout.notifications import record
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 from panier_common.event import Received, inbound_id
+from panier_common.postgres import Pool, create_pool
+from panier_common.runner import Effect, Publish
 from panier_payments import Simulated
+
+from .stage import CUSTOMER, LINES, NOON, NUMBER, SHOP, WORDS, FixedShops
+
+TRADE = Trade(FixedShops({SHOP.shop: SHOP}), WORDS, {"simulated": Simulated("http://localhost:8070/pay")})
+
+
+@pytest.fixture
+async def pool(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Pool]:
+    pool = await create_pool(await database("panier_checkout"))
+    yield pool
+    pool.terminate()
+
+
+def received(event: e.Event, name: str) -> Received:
+    return Received("test", 0, 0, inbound_id("test", name), NOON, event, {})
+
+
+def message(customer: str, content: m.Content, name: str = "") -> Received:
+    conversation = f"{NUMBER}:{customer}"
+    wamid = f"wamid.{customer}.{name or content}"
+    said = e.MessageReceived(conversation, NUMBER, replace(CUSTOMER, user_id=customer), wamid, NOON, content, SHOP.shop)
+    return received(said, wamid)
+
+
+def request(customer: str) -> Received:
+    asked = e.CheckoutRequested(
+        f"{NUMBER}:{customer}", NUMBER, SHOP.shop, replace(CUSTOMER, user_id=customer), "cart", 1, LINES,
+        "EUR", 820, NOON, f"wamid.{customer}",
+    )  # fmt: skip
+    return received(asked, f"request {customer}")
+
+
+def told(notification: str, order_id: str) -> Received:
+    paid = e.PaymentNotified("simulated", notification, order_id, "paid", 820, "EUR", NOON)
+    return received(paid, notification)
+
+
+async def batch(connection: Any, records: Sequence[Received]) -> tuple[Desk, list[Effect]]:
+    """One transaction as the runner has it."""
+    async with connection.transaction():
+        desk = await load_desk(TRADE, connection, records)
+        effects = [effect for one in records for effect in decide(TRADE, desk, one)]
+        await db.save_desk(connection, desk)
+    return desk, effects
+
+
+def happened(effects: Sequence[Effect], kind: type[e.Event]) -> list[Any]:
+    return [x.event for x in effects if isinstance(x, Publish) and isinstance(x.event, kind)]
+
+
+async def reserved(connection: Any, customers: Sequence[str]) -> list[Received]:
+    """Draft and confirm for each; the answers about their stock."""
+    await batch(connection, [request(customer) for customer in customers])
+    for press in ("checkout:collect", "checkout:confirm"):
+        _, effects = await batch(connection, [message(c, m.Reply(press)) for c in customers])
+    return [
+        received(e.StockReserved(asked.conversation, SHOP.shop, asked.order_id, NOON), asked.order_id)
+        for asked in happened(effects, e.StockRequested)
+    ]
+
+
+async def order_for(connection: Any, customer: str) -> e.OrderPlaced:
+    _, effects = await batch(connection, await reserved(connection, [customer]))
+    (placed,) = happened(effects, e.OrderPlaced)
+    return placed
+
+
+async def test_an_order_is_found_by_id_number_and_customer(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        placed = await order_for(connection, "FR.1")
+        for reference in (placed.order_id, placed.number, placed.number.lower(), placed.order_id.upper()):
+            (found,) = await db.orders_named(connection, reference)
+            assert found.order_id == placed.order_id
+            assert found.lines == LINES
+        assert await db.orders_named(connection, "nobody's") == []
+        assert len(await db.orders_of_shop(connection, SHOP.shop, None)) == 1
+        assert await db.orders_of_shop(connection, SHOP.shop, NOON.replace(year=2030)) == []
+        assert [step.what for step in await db.history_of(connection, placed.order_id)] == ["placed"]
+        for press in ("checkout:orders", f"checkout:order:{placed.number}"):
+            _, effects = await batch(connection, [message("FR.1", m.Reply(press))])
+            assert placed.order_id in str(happened(effects, e.MessageRequested)[0].message)
+
+
+async def test_one_batch_can_hold_the_whole_story(pool: Pool) -> None:
+    """What the records of one batch are about is not all in the database yet when it is loaded."""
+    async with pool.acquire() as connection:
+        records = [request("FR.1")]
+        records += [message("FR.1", m.Reply(p)) for p in ("checkout:collect", "checkout:confirm", "checkout:orders")]
+        _, effects = await batch(connection, records)
+        (asked,) = happened(effects, e.StockRequested)
+        shown = e.MessageSent(
+            asked.conversation, NUMBER, "1", "w", "buttons", NOON, (e.Button("checkout:orders", "Mes commandes"),)
+        )
+        _, effects = await batch(
+            connection,
+            [
+                received(e.StockReserved(asked.conversation, SHOP.shop, asked.order_id, NOON), "stock"),
+                received(shown, "sent"),
+                message("FR.1", m.Text("mes commandes")),
+                message("FR.1", m.Reply("checkout:cancel:A-100")),
+            ],
+        )
+        assert asked.order_id in str(happened(effects, e.MessageRequested)[1].message)
+        assert happened(effects, e.OrderCancelled)[0].order_id == asked.order_id
+
+
+async def test_numbers_are_given_once_to_orders_placed_at_the_same_time(pool: Pool) -> None:
+    async with pool.acquire() as one, pool.acquire() as two:
+        first = await reserved(one, [f"FR.{n}" for n in range(20)])
+        second = await reserved(two, [f"FR.{n}" for n in range(20, 40)])
+        halves = [(one, first[:10]), (two, second[:10])], [(one, first[10:]), (two, second[10:])]
+        for pair in halves:
+            await asyncio.gather(*(batch(connection, records) for connection, records in pair))
+        orders = await db.orders_of_shop(one, SHOP.shop, None)
+    assert len({order.number for order in orders}) == len(orders) == 40
+
+
+async def test_a_notification_is_recorded_once_for_good(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        placed = await order_for(connection, "FR.1")
+        issued = []
+        for _ in range(2):
+            for records in (
+                [told("n-1", placed.order_id.upper()), told("n-1", placed.order_id)],
+                [told("n-2", "unknown"), told("n-1", "unknown")],
+            ):
+                ledger = await load_ledger(connection, records)
+                issued += [x for one in records for x in record(ledger, one)]
+                await db.save_ledger(connection, ledger)
+        (paid,) = [effect.event for effect in issued if isinstance(effect, Publish)]
+        assert (paid.conversation, paid.order_id) == (placed.conversation, placed.order_id)
+        (problem,) = await db.latest_problems(connection, 10)
+        assert (problem.reason, problem.order_id, problem.conversation) == ("unknown_order", "unknown", None)
+
+
+async def test_a_payment_problem_and_a_result_are_kept(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        placed = await order_for(connection, "FR.1")
+        wrong = e.PaymentRecorded(placed.conversation, "simulated", "n-1", placed.order_id, "paid", 1, "EUR", NOON)
+        advance = e.OrderAdvanced(placed.conversation, placed.order_id, "ready", "key", "shop", NOON)
+        await batch(connection, [received(wrong, "wrong"), received(advance, "advance")])
+        problem = await db.problem_of(connection, placed.order_id)
+        result = await db.result_of(connection, "key")
+        assert problem is not None
+        assert problem.reason == "wrong_amount"
+        assert result is not None
+        assert result.code == "unlawful_move"
+        desk, effects = await batch(connection, [received(advance, "advance again")])
+        assert (effects, desk.results) == ([], [])
+
+
+async def test_the_database_itself_refuses_half_a_payment(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        placed = await order_for(connection, "FR.1")
+        (order,) = await db.orders_named(connection, placed.order_id)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await db.save_orders(connection, [replace(order, paid_minor=1)])
+
+
+async def test_what_changes_nothing_writes_nothing(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        desk, effects = await batch(connection, [message("FR.1", m.Text("du pain"))])
+        assert len(happened(effects, e.EnquiryRaised)) == 1
+        assert not desk.changed_dialogues
+        assert await connection.fetchval("SELECT count(*) FROM dialogue") == 0
+
+
+@pytest.mark.parametrize("records", [1, 50, 500])
+async def test_a_batch_costs_the_same_statements_however_large(pool: Pool, records: int) -> None:
+    statements: list[str] = []
+    async with pool.acquire() as connection:
+        answers = await reserved(connection, [f"FR.{n}" for n in range(records)])
+        connection.add_query_logger(lambda logged: statements.append(str(logged.query).split()[0]))
+        _, effects = await batch(connection, answers)
+    assert len(happened(effects, e.OrderPlaced)) == records
+    # dialogues, orders, serials; dialogues, orders, serials, history; around them the transaction
+    assert Counter(statements) == {"BEGIN;": 1, "SELECT": 2, "INSERT": 4, "UPDATE": 1, "COMMIT;": 1}

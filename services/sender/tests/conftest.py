@@ -18,7 +18,6 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from panier_common.contracts.events import (
     Customer,
     DeliveryChanged,

@@ -5,7 +5,6 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from panier_common.contracts.events import DeliveryError, MessageFailed, MessageSent
 from panier_common.contracts.outbound import ButtonsMessage, ReplyButton, TemplateMessage
 

@@ -20,10 +20,11 @@ from panier_common.contracts.events import (
     ShopConfigured,
 )
 from panier_common.contracts.inbound import Reply, Text
+from panier_common.effects import Effect, Publish, SetTimer
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.routing import CART as ME
-from panier_common.runner import Effect, Gone, Loop, Publish, SetTimer
+from panier_common.runner import Gone, Loop
 from panier_common.topics import ENQUIRY, INBOUND, ORDER, PRODUCT
 
 from panier_cart import db, handlers

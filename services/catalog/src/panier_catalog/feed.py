@@ -8,7 +8,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from urllib.parse import quote
 
 from panier_common.contracts.outbound import clip
@@ -94,15 +93,14 @@ def read(text: str, currency: str, other: str) -> Feed:
 
     Raises FeedError when the header is missing or lacks a column.
     """
-    lines = io.StringIO(text, newline="")
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)
-    rows = csv.reader(chain([first], lines), delimiter=delimiter)
-    header = _header(next(rows, []))
+    lines = list(io.StringIO(text, newline=""))
+    start = next((at for at, line in enumerate(lines) if line.strip()), 0)
+    delimiter = max(_DELIMITERS, key=lines[start].count) if lines else ","
+    header = _header(next(csv.reader(lines[start:], delimiter=delimiter), []))
     products: dict[str, FeedProduct] = {}
     rejected: list[Rejected] = []
     seen_in: dict[str, int] = {}
-    for number, row in _numbered(rows):
+    for number, row in _numbered(lines, start + 1, delimiter, len(header)):
         try:
             product = _product(_fields(header, row), currency, other)
             if product.sku in seen_in:
@@ -129,20 +127,28 @@ def _header(row: Sequence[str]) -> list[str]:
     return names
 
 
-def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Each row that is not blank with its number; what the CSV reader refuses comes as its error."""
+def _numbered(
+    lines: Sequence[str], at: int, delimiter: str, columns: int
+) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Each row from line `at` on that is not blank, with its number; what is not CSV comes as its error.
+
+    A quote left open would swallow the rows after it. A row of several lines that comes out wrong is therefore
+    given up after its first line, and reading goes on with the next.
+    """
     number = 1
-    while True:
+    while at < len(lines):
         number += 1
+        reader = csv.reader((lines[n] for n in range(at, len(lines))), delimiter=delimiter, strict=True)
+        row: list[str] | csv.Error
         try:
-            row = next(rows)
-        except StopIteration:
-            return
+            row = next(reader)
+            if reader.line_num > 1 and len(row) != columns:
+                row = csv.Error("several lines are one row")
         except csv.Error as error:
-            yield number, error
-        else:
-            if any(field.strip() for field in row):
-                yield number, row
+            row = error
+        at += 1 if isinstance(row, csv.Error) else reader.line_num
+        if isinstance(row, csv.Error) or any(field.strip() for field in row):
+            yield number, row
 
 
 def _fields(header: Sequence[str], row: list[str] | csv.Error) -> dict[str, str]:

@@ -11,10 +11,11 @@ from panier_common.contracts.events import (
     OrderPlaced,
     StockRequested,
 )
+from panier_common.effects import Publish
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.routing import CATALOG
-from panier_common.runner import Loop, Publish
+from panier_common.runner import Loop
 from panier_common.topics import ENQUIRY, INBOUND, ORDER
 
 from panier_catalog import browsing, db, handlers, search, stock

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 from panier_common.contracts.events import Customer, Event, MessageRequested, ShopConfigured
 from panier_common.contracts.outbound import Message, packed
-from panier_common.runner import Effect, Publish
+from panier_common.effects import Effect, Publish
 from panier_payments import Payable, Provider
 
 from panier_checkout.dialogue import Dialogue

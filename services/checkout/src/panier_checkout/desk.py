@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from panier_common.contracts.events import ShopConfigured
+from panier_common.effects import Effect
 from panier_common.event import Received
-from panier_common.runner import Effect
 from panier_payments import Provider
 
 from panier_checkout.decision import Addressee, Case, Decision, ProblemKept, Result, Step

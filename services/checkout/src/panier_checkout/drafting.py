@@ -14,7 +14,7 @@ from panier_common.contracts.events import (
     StockRefused,
     StockRequested,
 )
-from panier_common.runner import DropTimer, Effect, SetTimer
+from panier_common.effects import DropTimer, Effect, SetTimer
 
 from panier_checkout import answers, order_answers
 from panier_checkout import draft as drafts

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from panier_common import routing
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
+from panier_common.effects import Effect
 from panier_common.event import Received
-from panier_common.runner import Effect
 
 from panier_checkout import answers, commands, drafting, following, paying
 from panier_checkout import dialogue as dialogues

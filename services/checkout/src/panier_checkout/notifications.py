@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from panier_common.contracts.events import PaymentNotified, PaymentRecorded
+from panier_common.effects import Effect, Publish
 from panier_common.event import Received
-from panier_common.runner import Effect, Publish
 
 from panier_checkout.decision import ProblemKept
 

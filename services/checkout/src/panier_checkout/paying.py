@@ -1,7 +1,7 @@
 """Money: what providers report, the wait for it, its reminder and its end."""
 
 from panier_common.contracts.events import OrderExpired, OrderPaid, PaymentRecorded
-from panier_common.runner import DropTimer, Effect
+from panier_common.effects import DropTimer, Effect
 
 from panier_checkout import order_answers
 from panier_checkout import payment as payments

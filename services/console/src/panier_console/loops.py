@@ -13,10 +13,11 @@ from panier_common.contracts.events import (
     MessageRequested,
     MessageSent,
 )
+from panier_common.effects import Effect, Publish
 from panier_common.event import OWNER, Headers, Received
 from panier_common.postgres import Connection
 from panier_common.routing import CONSOLE
-from panier_common.runner import Effect, Loop, Publish
+from panier_common.runner import Loop
 from panier_common.shops import ShopDirectory
 from panier_common.topics import COMMAND, DELIVERY, ENQUIRY, INBOUND, OUTBOUND, SENT
 

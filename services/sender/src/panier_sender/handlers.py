@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from panier_common.batch import Effect, Publish, SetTimer
 from panier_common.contracts.events import (
     Button,
     DeliveryChanged,
@@ -18,6 +17,7 @@ from panier_common.contracts.events import (
     MessageSent,
 )
 from panier_common.contracts.outbound import offered, unpacked
+from panier_common.effects import Effect, Publish, SetTimer
 from panier_common.event import TRACEPARENT, Received
 
 from panier_sender import render

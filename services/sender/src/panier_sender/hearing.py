@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from panier_common.batch import Effect, Publish
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import MessageReceived, MessageRequested, ShopConfigured
 from panier_common.contracts.outbound import TextMessage, packed
+from panier_common.effects import Effect, Publish
 from panier_common.event import OWNER, Received
 from panier_common.routing import CONSOLE, SENDER
 from panier_common.words import Words

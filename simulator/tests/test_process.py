@@ -1,0 +1,100 @@
+"""The simulator as a process: starts by its settings alone, survives a kill, ends cleanly on SIGTERM."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from .conftest import BAKERY, Door, Json, signed, until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def started(environment: dict[str, str]) -> AsyncIterator[tuple[Process, str]]:
+    port = free_port()
+    every = {**environment, "PANIER_SIMULATOR_PORT": str(port)}
+    command = (sys.executable, "-m", "panier_simulator")
+    process = await asyncio.create_subprocess_exec(*command, env=every, stdout=PIPE)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(20):
+            while not await ready(url):
+                await asyncio.sleep(0.05)
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def ready(url: str) -> bool:
+    try:
+        return (await call("GET", f"{url}/readyz"))[0] == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def call(method: str, url: str, body: Json | None = None) -> tuple[int, Json]:
+    async with aiohttp.ClientSession() as session, session.request(method, url, json=body) as response:
+        return response.status, await response.json()
+
+
+def environment(folder: Path, door: Door) -> dict[str, str]:
+    (folder / "secret").write_text("from-a-file\n")
+    return {
+        "PANIER_SHOPS": str(BAKERY),
+        "PANIER_SIMULATOR_DATA": str(folder / "data"),
+        "PANIER_SIMULATOR_WEBHOOK_URL": f"{door.url}/webhooks/whatsapp",
+        "PANIER_META_APP_SECRET_FILE": str(folder / "secret"),
+    }
+
+
+async def test_a_kill_loses_nothing(tmp_path: Path, door: Door) -> None:
+    chosen = environment(tmp_path, door)
+    async with started(chosen) as (process, url):
+        customer = (await call("POST", f"{url}/api/customers", {"name": "Camille"}))[1]
+        act = f"{url}/api/customers/{customer['id']}/messages"
+        assert (await call("POST", act, {"text": "hello"}))[0] == 201
+        await until(door.messages)
+        _, signature, body = door.posts[0]
+        assert signature == signed(body, "from-a-file")
+        process.kill()
+        await process.wait()
+    async with started(chosen) as (_, url):
+        (kept,) = (await call("GET", f"{url}/api/customers/{customer['id']}/chat"))[1]
+        assert kept["body"]["text"] == {"body": "hello"}
+
+
+async def test_ends_cleanly_while_someone_follows(tmp_path: Path, door: Door) -> None:
+    async with (
+        started(environment(tmp_path, door)) as (process, url),
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/api/events") as stream,
+    ):
+        await stream.content.readline()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await process.wait() == 0
+        lines = (await process.stdout.read()).decode().splitlines() if process.stdout else []
+        assert [json.loads(line)["event"] for line in lines] == ["simulator starts", "simulator stopped"]
+
+
+async def test_says_which_setting_is_wrong(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "panier_simulator")
+    wrong = {"PANIER_SHOPS": str(tmp_path / "none.toml"), "PANIER_SIMULATOR_DATA": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(*command, env=wrong, stdout=PIPE)
+    output, _ = await process.communicate()
+    assert process.returncode == 1
+    assert json.loads(output)["setting"] == "PANIER_SHOPS"
