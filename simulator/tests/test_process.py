@@ -30,7 +30,7 @@ async def started(environment: dict[str, str]) -> AsyncIterator[tuple[Process, s
     url = f"http://127.0.0.1:{port}"
     try:
         async with asyncio.timeout(20):
-            while not await ready(url):
+            while not await ready(url):  # noqa: ASYNC110 - another process becomes ready
                 await asyncio.sleep(0.05)
         yield process, url
     finally:

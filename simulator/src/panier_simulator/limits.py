@@ -6,6 +6,7 @@ from panier_simulator.errors import GraphError
 
 WINDOW_SECONDS = 24 * 3600
 PAIR_SECONDS = 6.0  # one message to one customer in 6 seconds…
+ROUNDING = 1e-6  # what floats lose on seconds since 1970
 PAIR_BURST = 45  # …or up to 45 at once, borrowed from the time to come
 
 
@@ -32,7 +33,7 @@ class Rates:
         """Count a message of the shop, or raise the error of the limit it would break."""
         if self.pair_rate:
             full_at = max(self._pairs.get((number, customer), now), now) + PAIR_SECONDS
-            if full_at - now > PAIR_SECONDS * PAIR_BURST:
+            if full_at - now > PAIR_SECONDS * PAIR_BURST + ROUNDING:
                 raise GraphError(131056, "Too many messages sent to this recipient in a short time.")
             self._pairs[number, customer] = full_at
         if self.messages_per_second and not self.count(number, now):
@@ -43,7 +44,7 @@ class Rates:
         if not self.messages_per_second:
             return True
         full_at = max(self._numbers.get(number, now), now) + 1 / self.messages_per_second
-        if full_at - now > 1:
+        if full_at - now > 1 + ROUNDING:
             return False
         self._numbers[number] = full_at
         return True

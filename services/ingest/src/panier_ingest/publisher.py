@@ -197,13 +197,14 @@ class Publisher:
             return
         self._producer = None
         self._connected.clear()
+        # Before `run` wakes up: what it is given next must not be this one again.
+        self._keep(asyncio.create_task(self._source.throw_away(producer), name="throw producer away"))
         self._lost.set()
         self._say(f"Kafka does not acknowledge: {type(error).__name__}")
         for lane in self._lanes.values():
             for _, waiting in lane.items:
                 waiting.failed(error)
             lane.drop_answered()
-        self._keep(asyncio.create_task(self._source.throw_away(producer), name="throw producer away"))
 
 
 def _fill(batch: Any, lane: _Lane, taken: list[_Item]) -> None:

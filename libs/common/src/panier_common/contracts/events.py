@@ -12,6 +12,10 @@ import msgspec
 from panier_common.contracts.inbound import Content, Context
 
 
+def _nothing() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
+
+
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parent of all events. `ce_type` is `panier.<noun>.<verb>.v<N>`."""
 
@@ -39,7 +43,7 @@ class MessageReceived(Event, frozen=True):
     shop: str | None = None
     context: Context | None = None
     parent_user_id: str | None = None
-    raw: msgspec.Raw = msgspec.Raw(b"null")
+    raw: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class DeliveryError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,7 +66,7 @@ class DeliveryChanged(Event, frozen=True):
     recipient_user_id: str | None = None
     recipient_wa_id: str | None = None
     errors: tuple[DeliveryError, ...] = ()
-    raw: msgspec.Raw = msgspec.Raw(b"null")
+    raw: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class EnquiryRaised(Event, frozen=True):
@@ -356,7 +360,7 @@ class PaymentNotified(Event, frozen=True):
     minor: int
     currency: str
     at: datetime
-    raw: msgspec.Raw = msgspec.Raw(b"null")
+    raw: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class PaymentRecorded(Event, frozen=True):
@@ -545,7 +549,7 @@ class AccountChanged(Event, frozen=True):
     account: str
     field: str
     at: datetime
-    raw: msgspec.Raw = msgspec.Raw(b"null")
+    raw: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class CustomersLinked(Event, frozen=True):

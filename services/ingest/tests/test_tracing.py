@@ -1,0 +1,55 @@
+"""One span a webhook, one a record under it, whose context travels with the record."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+from panier_common import telemetry
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_TRACER", provider.get_tracer("panier"))
+    monkeypatch.setattr(telemetry, "tracing", lambda: True)
+    yield exporter
+    provider.shutdown()
+
+
+async def test_a_webhook_is_the_parent_of_what_it_sends(
+    door: Any, spans: InMemorySpanExporter, make_webhook: Any
+) -> None:
+    message = {"from": "33699999999", "id": "wamid.secret", "timestamp": "1750000000", "type": "text",
+               "text": {"body": "a private word"}}  # fmt: skip
+    status = {"id": "wamid.out", "status": "read", "recipient_id": "33699999999"}
+    assert (await door.post(make_webhook(message, statuses=[status]))).status == 200
+    records = await door.records(2)
+    found = {span.name: span for span in spans.get_finished_spans()}
+    server = found["POST /webhooks/whatsapp"]
+    assert (server.kind, server.parent) == (SpanKind.SERVER, None)
+    assert server.attributes is not None
+    assert server.attributes["http.response.status_code"] == 200
+    for record in records:
+        span = found[f"send {record.topic}"]
+        assert span.kind is SpanKind.PRODUCER
+        assert span.parent is not None
+        assert span.parent.span_id == server.context.span_id
+        expected = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
+        assert dict(record.headers)["traceparent"].decode() == expected
+    told = json.dumps([span.to_json() for span in found.values()])
+    for secret in ("33699999999", "a private word", "wamid.", "Zoé", "Zo\\u00e9"):
+        assert secret not in told
+
+
+async def test_a_refusal_is_told_in_the_span(door: Any, spans: InMemorySpanExporter) -> None:
+    assert (await door.post(b"{}", "sha256=00")).status == 401
+    (span,) = spans.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == 401
