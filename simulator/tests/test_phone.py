@@ -172,10 +172,11 @@ async def test_shows_json_and_treats_text_as_text(
 
 
 async def test_says_that_the_shop_does_not_answer(browser: Browser, simulator: Simulator, door: Door) -> None:
-    door.statuses = [503] * 4
+    door.statuses = [503] * 1000
     async with opened(browser, simulator) as page:
         await write(page, "bonjour")
         await expect(page.locator("#banner")).to_be_visible()
+        door.statuses = []
         await until(lambda: simulator.exchange.courier.stats()["delivered"] == 1)
         await expect(page.locator(".bubble.mine .meta .icon")).to_have_class(re.compile(r"\bdelivered\b"))
         await expect(page.locator("#banner")).to_be_hidden()

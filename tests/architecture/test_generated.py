@@ -16,11 +16,15 @@ _spec.loader.exec_module(schemas)
 
 
 def test_the_generated_documents_are_up_to_date() -> None:
-    done = subprocess.run([sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
-OLD = {"$defs": {"Paid": {"properties": {"minor": {"type": "integer"}, "at": {"type": "string"}}, "required": ["minor"]}}}
+OLD = {
+    "$defs": {"Paid": {"properties": {"minor": {"type": "integer"}, "at": {"type": "string"}}, "required": ["minor"]}}
+}
 
 
 def changed(**properties: object) -> dict[str, object]:

@@ -66,5 +66,7 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_every_module_says_what_it_holds() -> None:
-    silent = [name_of(p) for p in sources() if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))]
+    silent = [
+        name_of(p) for p in sources() if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))
+    ]
     assert not silent, silent

@@ -77,7 +77,7 @@ def record(n: int, event: Event, home: int, offset: int) -> Item:
     """What Kafka hands over: a message as ingest sent it, an order's event as checkout's outbox numbered it."""
     at = NOON + timedelta(minutes=n)
     event_id = inbound_id(NUMBER, f"wamid.{n}")
-    own: Headers = {OWNER: "cart"} if isinstance(event, MessageReceived) else {"x": f"checkout/{home}/{n + 1}"}
+    own: Headers = {OWNER: "cart"} if isinstance(event, MessageReceived) else {SEQUENCE: f"checkout/{home}/{n + 1}"}
     headers = cloud_headers(event, event_id, "test", at) | own
     topic, value = TOPIC_OF[type(event)].name, encode(event)
     got = received(topic, home, offset, headers, value)

@@ -56,9 +56,11 @@ class Console:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         method, url = ("GET" if body is None else "POST"), f"http://127.0.0.1:{self.port}{path}"
         try:
-            async with aiohttp.ClientSession() as session:
-                async with session.request(method, url, headers=headers, json=body) as answer:
-                    return await answer.json()
+            async with (
+                aiohttp.ClientSession() as session,
+                session.request(method, url, headers=headers, json=body) as answer,
+            ):
+                return await answer.json()
         except aiohttp.ClientConnectionError:
             return {}
 

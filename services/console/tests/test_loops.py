@@ -68,8 +68,11 @@ async def take(loop: Any, db: asyncpg.Connection, records: list[Received]) -> in
 
 @pytest.mark.parametrize("size", [1, 50, 500])
 async def test_a_batch_costs_the_same_statements_however_long(db: asyncpg.Connection, size: int) -> None:
-    assert await take(loops.conversations(ShopDirectory("")), db, batch(size)) == 4
-    assert await take(loops.deliveries(), db, news(size)) == 2
+    talk, deliveries = loops.conversations(ShopDirectory("")), loops.deliveries()
+    await take(talk, db, batch(1))  # the driver asks for the types of the arrays once a connection
+    await take(deliveries, db, news(1))
+    assert await take(talk, db, batch(size)) == 4
+    assert await take(deliveries, db, news(size)) == 2
 
 
 async def test_what_is_known_is_never_replaced_by_less(db: asyncpg.Connection) -> None:

@@ -125,12 +125,13 @@ def _order_of(received: Received) -> str:
 
 
 def _count(room: Stockroom, received: Received) -> Sequence[Publish]:
-    decision = _decided(room, received)
+    decision = decided(room, received)
     room.take(decision, received.at)
     return [Publish(event) for event in decision.events]
 
 
-def _decided(room: Stockroom, received: Received) -> Decision:
+def decided(room: Stockroom, received: Received) -> Decision:
+    """What the event's handler decides."""
     match received.event:
         case StockRequested() as request:
             return handlers.reserve_stock(room, received, request)
