@@ -54,10 +54,11 @@ async def all_pictures_loaded(page: Page, place: str) -> int:
     """How many pictures are in `place`; waits until each of them has been drawn."""
     pictures = page.locator(f"{place} img")
     await expect(pictures.first).to_be_visible()
-    # Pictures beyond the edge of the screen are only fetched when they come near it.
-    await pictures.evaluate_all("found => found.forEach(picture => picture.loading = 'eager')")
-    drawn = f"[...document.querySelectorAll('{place} img')].every(picture => picture.naturalWidth > 0)"
-    await page.wait_for_function(drawn)
+    # Pictures beyond the edge of the screen are only fetched when they come near it. One that fails raises.
+    draw = "found => Promise.all(found.map(one => { one.loading = 'eager'; return one.decode(); }))"
+    await pictures.evaluate_all(draw)
+    widths = await pictures.evaluate_all("found => found.map(one => one.naturalWidth)")
+    assert all(width >= 500 for width in widths)
     return await pictures.count()
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from panier_cli.commands.catalog import catalog
+from panier_cli.commands.conversations import carts, messages
+from panier_cli.commands.dead import dead
+from panier_cli.commands.demo import demo
 from panier_cli.commands.migrate import migrate
+from panier_cli.commands.orders import orders
+from panier_cli.commands.sales import sales
+from panier_cli.commands.shop import shop
+from panier_cli.commands.simulate import simulate
 from panier_cli.commands.status import status
 from panier_cli.commands.topics import topics
 from panier_cli.commands.up import up
@@ -20,7 +28,19 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(migrate)
-app.add_typer(topics, name="topics")
+app.command()(demo)
+app.command()(simulate)
+for name, group in {
+    "shop": shop,
+    "catalog": catalog,
+    "orders": orders,
+    "carts": carts,
+    "messages": messages,
+    "sales": sales,
+    "dead": dead,
+    "topics": topics,
+}.items():
+    app.add_typer(group, name=name)
 
 
 def run() -> int:

@@ -98,3 +98,6 @@ def requests(decision: Decision) -> list[CheckoutRequested]:
 
 
 HELLO = Text("panier")
+WAYS_ON = ["checkout:start", "cart:edit", "catalog:menu"]
+TWO_CROISSANTS = order(("croissant", 2, "1.40"))
+START, EMPTY = press("checkout:start"), press("cart:empty")

@@ -4,7 +4,7 @@ The body of an action is the simple JSON of the simulator's own API (its README 
 is a webhook message without `from`, `id` and `timestamp`, which the exchange adds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,11 @@ class ImpossibleError(Exception):
 
 @dataclass(frozen=True)
 class Chat:
-    """What the action happens in; `shown` are the shop's messages on the phone, newest first."""
+    """What the action happens in; `shown` looks up the shop's last messages on the phone, newest first."""
 
     shop: Shop
     number: Number
-    shown: Iterable[Message]
+    shown: Callable[[], list[Message]]
 
 
 def compose(action: Json, chat: Chat) -> Json:
@@ -84,7 +84,7 @@ def _cart_line(line: Any, shop: Shop, force: bool) -> Json:
 def _press(action: Json, chat: Chat) -> Json:
     """A reply button or a row of a list that the shop has sent; the newest one with this id."""
     reply_id, wamid = str(action["press"]), action.get("message")
-    for message in chat.shown:
+    for message in chat.shown():
         if wamid is not None and message.wamid != wamid:
             continue
         if found := pressable(message.body).get(reply_id):
@@ -137,7 +137,7 @@ def _location(action: Json, chat: Chat) -> Json:
     if not isinstance(location, dict) or not {"latitude", "longitude"} <= location.keys():
         raise ImpossibleError("A location is {latitude, longitude, name?, address?}")
     message: Json = {"type": "location", "location": location}
-    newest = next(iter(chat.shown), None)
+    newest = next(iter(chat.shown()), None)
     if newest is not None and newest.kind == "location_request_message":
         message["context"] = {"from": chat.number.digits, "id": newest.wamid}
     return message

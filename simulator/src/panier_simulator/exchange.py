@@ -9,6 +9,7 @@ import base64
 import copy
 import secrets
 import time
+from functools import partial
 from typing import Any
 
 from panier_simulator import actions, webhooks
@@ -81,7 +82,7 @@ class Exchange:
         """A customer does something in the chat with a number. Raises ImpossibleError and BusyError."""
         if self.courier.full:
             raise BusyError
-        shown = self.store.latest(customer.id, number.phone_number_id, "out", SHOWN)
+        shown = partial(self.store.latest, customer.id, number.phone_number_id, "out", SHOWN)
         content = actions.compose(action, actions.Chat(shop, number, shown))
         now = time.time()
         ids: Json = {"from": customer.wa_id} if customer.wa_id else {}
@@ -101,8 +102,8 @@ class Exchange:
     def read_by_customer(self, customer: Customer, number: str, up_to: int | None) -> int:
         """The phone shows the chat: every message that reached it is read. Answers how many."""
         count = 0
-        for message in self.store.latest(customer.id, number, "out", SHOWN):
-            if message.state == "delivered" and (up_to is None or message.seq <= up_to):
+        for message in self.store.unread(customer.id, number, "out", up_to):
+            if message.state == "delivered":
                 self._advance(message, "read")
                 count += 1
         return count
@@ -133,9 +134,8 @@ class Exchange:
         message = self.store.message(message_id)
         if message is None or message.direction != "in" or message.number != number.phone_number_id:
             raise GraphError(131009, "message_id is not the id of a message to this number")
-        for earlier in self.store.latest(message.customer, message.number, "in", SHOWN):
-            if earlier.seq <= message.seq and earlier.state != "read":
-                self._set_state(earlier, "read")
+        for earlier in self.store.unread(message.customer, message.number, "in", message.seq):
+            self._set_state(earlier, "read")
         if typing:
             event = {"event": "typing", "customer": message.customer, "number": message.number}
             self.hub.tell({**event, "seconds": TYPING_SECONDS}, topic(message.customer, message.number))

@@ -5,10 +5,10 @@ What depends on state (recipients, catalogues, the 24-hour window) is decided in
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from panier_simulator import interactive, orders
 from panier_simulator.errors import GraphError
@@ -175,7 +175,7 @@ def _check(model: type[BaseModel], content: Any, path: tuple[str, ...]) -> None:
         raise _refusal(error.errors(include_url=False)[0], path) from None
 
 
-def _refusal(problem: ErrorDetails, path: tuple[str, ...]) -> GraphError:
+def _refusal(problem: Mapping[str, Any], path: tuple[str, ...]) -> GraphError:
     name = _name((*path, *problem["loc"]))
     context = problem.get("ctx", {})
     match problem["type"]:

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS message (
     body TEXT NOT NULL, error TEXT
 );
 CREATE INDEX IF NOT EXISTS message_chat ON message (customer, number, seq);
+CREATE INDEX IF NOT EXISTS message_unread ON message (customer, number, direction, seq)
+    WHERE state NOT IN ('read', 'failed');
 CREATE INDEX IF NOT EXISTS message_waiting ON message (state) WHERE direction = 'out' AND state = 'sent';
 CREATE TABLE IF NOT EXISTS hook (
     id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, lane TEXT NOT NULL, about TEXT NOT NULL,
@@ -162,6 +164,15 @@ class Store:
         """Newest first."""
         sql = "SELECT * FROM message WHERE customer = ? AND number = ? AND direction = ? ORDER BY seq DESC LIMIT ?"
         return [_message(row) for row in self._all(sql, customer, number, direction, limit)]
+
+    def unread(self, customer: str, number: str, direction: Direction, up_to: int | None) -> list[Message]:
+        """Oldest first, as far as the message `up_to` or all of them."""
+        sql = (
+            "SELECT * FROM message WHERE customer = ? AND number = ? AND direction = ?"
+            " AND state NOT IN ('read', 'failed') AND seq <= ? ORDER BY seq"
+        )
+        most = 2**62 if up_to is None else up_to
+        return [_message(row) for row in self._all(sql, customer, number, direction, most)]
 
     def message(self, wamid: str) -> Message | None:
         row = self._one("SELECT * FROM message WHERE wamid = ?", wamid)

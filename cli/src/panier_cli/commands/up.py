@@ -58,6 +58,7 @@ def summary(addresses: dict[str, str]) -> list[str]:
         "simulator": ("the phone", "/"),
         "console": ("the console", "/"),
         "ingest": ("the webhook", WEBHOOK),
+        "traces": ("the traces", "/"),
     }
     opened = [f"{words[name][0]}: {url}{words[name][1]}" for name, url in addresses.items()]
     return ["ready", *opened, "Ctrl-C stops everything; the data is kept"]

@@ -31,6 +31,12 @@ class Wiring:
     ports: Mapping[str, int]  # public ports by service
     databases: Mapping[str, str] = field(default_factory=dict)  # URLs by service
     secrets: Mapping[str, str] = field(default_factory=dict)
+    traces: str | None = None  # our own receiver's address
+
+
+# Tracing costs time on every message; a tenth of the actions is enough to look at on a stack that runs all day.
+SAMPLED_SHARE = "0.1"
+_OWN_TRACING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
 
 
 def number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -46,6 +52,20 @@ def number(env: Mapping[str, str], name: str, default: int, least: int, most: in
 def has(env: Mapping[str, str], name: str) -> bool:
     """Whether the user has made a setting, itself or as a file."""
     return bool(env.get(name) or env.get(f"{name}_FILE"))
+
+
+def wants_traces(env: Mapping[str, str]) -> bool:
+    """Whether spans are to come to us: not when the user says where they go, or that there are none."""
+    return not any(env.get(name) for name in _OWN_TRACING) and env.get("OTEL_SDK_DISABLED", "").lower() != "true"
+
+
+def _tracing(address: str, env: Mapping[str, str]) -> dict[str, str]:
+    """OpenTelemetry's settings for services that report to our receiver."""
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_METRICS_EXPORTER": "none"}
+    if not env.get("OTEL_TRACES_SAMPLER"):
+        # The share is only ours to say when the sampler is.
+        settings |= {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": SAMPLED_SHARE}
+    return settings
 
 
 def missing_secrets(env: Mapping[str, str], shops: Path, make: Callable[[str], str]) -> dict[str, str]:
@@ -85,6 +105,7 @@ def service_environment(service: Service, admin_port: int, wiring: Wiring, env: 
         **{f"PANIER_{name.upper()}_PORT": str(port) for name, port in wiring.ports.items()},
         service.setting("ADMIN_HOST"): "127.0.0.1",
         **wiring.secrets,
+        **(_tracing(wiring.traces, env) if wiring.traces else {}),
     }
     if url := wiring.databases.get(service.name):
         ours[service.setting("DATABASE_URL")] = url

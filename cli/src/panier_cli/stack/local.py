@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from panier_cli.data_folder import ROOT, DataFolder
 from panier_cli.engines import Engine, EngineError, choice, free_port, wait_until_answering
 from panier_cli.errors import Refused
 from panier_cli.stack.databases import make_databases
-from panier_cli.stack.environment import Wiring, has, missing_secrets, number, service_environment
+from panier_cli.stack.environment import Wiring, has, missing_secrets, number, service_environment, wants_traces
 from panier_cli.stack.keeper import Keeper
 from panier_cli.stack.services import SERVICES, Service
 
@@ -63,11 +63,19 @@ class LocalStack:
     processes: list[ServiceProcess] = field(default_factory=list)
     engines: list[Engine] = field(default_factory=list)
     engine_keepers: list[Keeper] = field(default_factory=list)
+    traces_port: int | None = None
+    traces_keeper: Keeper | None = None
+
+    @property
+    def traces(self) -> str | None:
+        """Where our own receiver of traces is, when there is one."""
+        return f"http://127.0.0.1:{self.traces_port}" if self.traces_port else None
 
     @property
     def addresses(self) -> dict[str, str]:
         """What people open or post to."""
-        return {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items() if name in self._names}
+        found = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items() if name in self._names}
+        return found | ({"traces": self.traces} if self.traces else {})
 
     @property
     def _names(self) -> set[str]:
@@ -138,6 +146,16 @@ def _processes(services: Sequence[Service], ports: Mapping[str, int], env: Mappi
     return found
 
 
+def _traces_port(env: Mapping[str, str]) -> int | None:
+    """The port of our receiver of traces; None when spans go elsewhere or nowhere."""
+    if not wants_traces(env):
+        return None
+    given = number(env, "PANIER_TRACES_PORT", 0, 0, 65535)
+    if given and _in_use("127.0.0.1", given):
+        raise Refused("port_in_use", f"port {given} of the traces is in use", "change PANIER_TRACES_PORT")
+    return given or free_port()
+
+
 def shops_file(env: Mapping[str, str]) -> Path:
     """The shops file, as a whole path: services may run in another folder."""
     return Path(env.get("PANIER_SHOPS") or EXAMPLE_SHOPS).resolve()
@@ -200,9 +218,19 @@ async def _prepare_topics(stack: LocalStack, broker: Engine) -> None:
     await apply_topics(broker.url)
 
 
-def _start_services(stack: LocalStack, wiring: Wiring, env: Mapping[str, str]) -> None:
+def _start_traces(stack: LocalStack) -> None:
+    """The receiver of traces, in a process of its own: it must not slow down whoever watches the services."""
+    if stack.traces_port is not None:
+        settings = {"PANIER_TRACES_PORT": str(stack.traces_port)}
+        program = Program("traces", (sys.executable, "-m", "panier_cli.traces"), settings)
+        stack.traces_keeper = Keeper(program, stack.display.show, stack.publish)
+
+
+def _start_services(stack: LocalStack, wiring: Wiring, env: Mapping[str, str], without: Collection[str]) -> None:
     for process in stack.processes:
         service = process.service
+        if service.name in without:
+            continue
         siblings = [other for other in stack.processes if other.service is service]
         name = service.name if len(siblings) == 1 else f"{service.name}/{siblings.index(process) + 1}"
         settings = service_environment(service, process.admin_port, wiring, env)
@@ -242,11 +270,12 @@ async def _not_ready(session: Any, admin: str) -> str | None:
 
 @asynccontextmanager
 async def running(
-    folder: DataFolder, display: Display, env: Mapping[str, str] = os.environ
+    folder: DataFolder, display: Display, env: Mapping[str, str] = os.environ, without: Collection[str] = ()
 ) -> AsyncIterator[LocalStack]:
     """Start the stack over a data folder and yield it once every service runs; stop it at the end.
 
-    Services are started, not yet ready: see `wait_until_ready`.
+    Services are started, not yet ready: see `wait_until_ready`. Those of `without` belong to the stack and are
+    not started: so it is seen what a stack does that lacks one.
     """
     folder.hold()
     shops = shops_file(env)
@@ -254,13 +283,15 @@ async def running(
     services = wanted_services(env)
     stack = LocalStack(folder, display, services, public_ports(services, env))
     stack.processes = _processes(services, stack.ports, env)
+    stack.traces_port = _traces_port(env)
     stack.publish()
     try:
         broker, database = await _start_engines(stack)
         urls = await _prepare_databases(stack, database, env)
         await _prepare_topics(stack, broker)
-        wiring = Wiring(folder.path, shops, broker.url, stack.ports, urls, made)
-        _start_services(stack, wiring, env)
+        wiring = Wiring(folder.path, shops, broker.url, stack.ports, urls, made, stack.traces)
+        _start_traces(stack)
+        _start_services(stack, wiring, env, without)
         yield stack
     except EngineError as error:
         raise Refused("engine", str(error), error.hint) from error
@@ -274,6 +305,7 @@ async def _stop(stack: LocalStack) -> None:
     keepers = [process.keeper for process in stack.processes if process.keeper is not None]
     await asyncio.gather(*(keeper.stop(_SERVICE_SECONDS) for keeper in keepers))
     stack.display.waiting("stopping the engines")
-    await asyncio.gather(*(keeper.stop(_ENGINE_SECONDS) for keeper in stack.engine_keepers))
+    last = [*stack.engine_keepers, *([stack.traces_keeper] if stack.traces_keeper else [])]
+    await asyncio.gather(*(keeper.stop(_ENGINE_SECONDS) for keeper in last))
     stack.display.waiting("")
     stack.display.say("stopped")

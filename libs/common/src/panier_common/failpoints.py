@@ -1,22 +1,35 @@
-"""Places where a test may have the process killed: named by `PANIER_FAIL_POINT`, read once at start.
+"""Places where a test has a process killed, once each; nothing in any deployment.
 
-`PANIER_FAIL_POINT=<place>:<loop>[:<least>]` kills this process with SIGKILL when the named loop passes the
-place with at least that many (1) records in hand, after writing one line that says how many. Unset, as in every
-deployment, it costs one comparison.
+`PANIER_FAIL_POINTS` lists them: `<place>:<loop>[:<least>]`, comma-separated. The process gets SIGKILL when the
+loop passes the place with at least that many (1) records in hand. Before that it leaves a file named
+`<place>:<loop>` with their number in the folder `PANIER_FAIL_MARKS`; where the file is, nobody dies again. Both
+are read once at start: without them a fail point costs one look into an empty dictionary.
 """
 
 import os
+import pathlib
 import signal
-import sys
 
-_SET = os.environ.get("PANIER_FAIL_POINT", "")
-_PLACE, _LOOP, _LEAST = [*_SET.split(":"), "", "", ""][:3]
+
+def _read(listed: str) -> dict[tuple[str, str], int]:
+    points = {}
+    for point in filter(None, listed.split(",")):
+        place, loop, *least = point.split(":")
+        points[place, loop] = int(least[0]) if least else 1
+    return points
+
+
+_MARKS = os.environ.get("PANIER_FAIL_MARKS")
+_POINTS = _read(os.environ.get("PANIER_FAIL_POINTS", "")) if _MARKS else {}
 
 
 def fail_point(place: str, loop: str, records: int) -> None:
-    """Die here, if this is the place."""
-    if not _SET or place != _PLACE or loop != _LOOP or records < int(_LEAST or 1):
+    """Die here, if this is a place to, for the first time."""
+    if not _POINTS or _MARKS is None or records < _POINTS.get((place, loop), records + 1):
         return
-    sys.stdout.write(f'{{"event": "fail point", "place": "{place}", "loop": "{loop}", "records": {records}}}\n')
-    sys.stdout.flush()
+    try:
+        with (pathlib.Path(_MARKS) / f"{place}:{loop}").open("x", encoding="utf-8") as mark:
+            mark.write(str(records))
+    except FileExistsError:
+        return
     os.kill(os.getpid(), signal.SIGKILL)

@@ -54,6 +54,7 @@ POLL_SECONDS = 0.25
 TICK_SECONDS = 0.5
 COMMIT_SECONDS = 1.0
 RELEASE_SECONDS = 5.0
+DRAIN_SECONDS = 6.0
 WAIT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 SUBMITTED_TOPIC = "submitted"
 JOINING = "joining the consumer group"
@@ -198,6 +199,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def _released(self) -> None:
         """Give up every home: the batch under way ends first, or is dropped where it waits for an engine."""
+        await self._drain()
         owned, self._homes = self._homes, {}
         given_up = sorted(owned)
         self._ends_at_start = {}
@@ -211,9 +213,31 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             log.warning("gave homes up while an engine was away", loop=self.loop.name)
         if given_up:
             await self._commit()
-            if self.loop.on_release is not None:
-                await self.loop.on_release(given_up)
         self._readings, self._unsaved = {}, set()
+
+    async def _drain(self) -> None:
+        """Have the service end what it began outside; its results are still decided on meanwhile."""
+        if self.loop.on_release is None or not self._homes:
+            return
+        releasing = asyncio.ensure_future(self.loop.on_release(sorted(self._homes)))
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not releasing.done():
+                    await asyncio.wait([releasing], timeout=0.02)
+                    await self._work_submitted()
+        except (TimeoutError, HomeLostError):
+            log.warning("gave homes up before their work outside had ended", loop=self.loop.name)
+        finally:
+            await _cancelled(releasing)
+
+    async def _work_submitted(self) -> None:
+        submitted, self._submitted = self._submitted, []
+        items = self._own_items(submitted)
+        if items:
+            await self._work(items)
+        for _, done in submitted:
+            if not done.done():
+                done.set_result(None)
 
     def _assigned(self) -> set[int]:
         """Partitions of which all the loop's topics are assigned here."""

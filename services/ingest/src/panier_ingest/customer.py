@@ -29,14 +29,15 @@ class Sender(msgspec.Struct, frozen=True):
     parent_user_id: str | None
 
 
+_SPELLING = dict.fromkeys(map(ord, "+ -()"))
 _NOBODY = Contact(None, None, None, "")
 
 
 def ids_of(user_id: str | None, wa_id: str | None) -> tuple[str | None, str | None]:
     """The pair sorted by what each id is, wherever it was found: (user id, WhatsApp id in digits)."""
-    if wa_id is not None and is_user_id(wa_id):
-        user_id, wa_id = (user_id if user_id and is_user_id(user_id) else wa_id), None
     phone = _digits(wa_id) if wa_id is not None else None
+    if phone is not None and not phone.isdigit() and is_user_id(phone):
+        user_id, phone = (user_id if user_id and is_user_id(user_id) else phone), None
     if phone is not None and user_id is not None and not is_user_id(user_id):
         user_id = None  # nothing can be sent to it, and the phone number is at hand
     return user_id, phone
@@ -44,7 +45,9 @@ def ids_of(user_id: str | None, wa_id: str | None) -> tuple[str | None, str | No
 
 def _digits(wa_id: str) -> str:
     """`+33 6 12…` as digits; anything that is no phone number stays as it is."""
-    plain = wa_id.translate({ord(c): None for c in "+ -()"})
+    if wa_id.isascii() and wa_id.isdigit():
+        return wa_id
+    plain = wa_id.translate(_SPELLING)
     return plain if plain.isascii() and plain.isdigit() else wa_id
 
 

@@ -5,9 +5,9 @@ still JSON of Meta's: the change, the entry, the body. Nothing of one part costs
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
@@ -35,6 +35,34 @@ CONTENT_LIMIT = 256 * 1024
 UNKNOWN = "unknown"
 _UNDERSTOOD = frozenset({"messaging_product", "metadata", "contacts", "messages", "statuses"})
 
+
+class _Value(msgspec.Struct, forbid_unknown_fields=True):
+    metadata: dict[str, Any]
+    messaging_product: str = ""
+    contacts: list[dict[str, Any]] = []
+    messages: list[Raw] = []
+    statuses: list[Raw] = []
+
+
+class _Change(msgspec.Struct, forbid_unknown_fields=True):
+    value: _Value
+    field: Literal["messages"]
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    changes: list[_Change]
+    id: str = ""
+    time: int = 0
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    """A webhook as it nearly always is: nothing but messages and statuses of shops' numbers."""
+
+    entry: list[_Entry]
+    object: str = ""
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
 _PARTS = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
 _NOT_READABLE = (msgspec.DecodeError, RecursionError, ValueError)
@@ -63,6 +91,9 @@ class _Place(msgspec.Struct, frozen=True):
 def updates_of(body: bytes, shops: Shops, now: datetime) -> list[Update]:
     """Every update of a webhook. `shops` is by phone number id. Raises NotAnObject."""
     body = repaired(body)
+    usual = _usual(body, shops, now)
+    if usual is not None:
+        return usual
     try:
         parts = _PARTS.decode(body)
     except RecursionError:
@@ -76,6 +107,48 @@ def updates_of(body: bytes, shops: Shops, now: datetime) -> list[Update]:
         updates += _of_entry(entry, shops, now)
     if not entries or parts.keys() - {"object", "entry"}:
         updates.append(_account_change(UNKNOWN, UNKNOWN, body, now, now))
+    return updates
+
+
+def _usual(body: bytes, shops: Shops, now: datetime) -> list[Update] | None:
+    """The updates of a body without surprises, decoded in one pass; None for any other.
+
+    Only a shortcut: the careful way gives the same updates (a test compares them).
+    """
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except _NOT_READABLE:
+        return None
+    updates: list[Update] = []
+    for entry in envelope.entry:
+        for change in entry.changes:
+            value = change.value
+            number = identifier(value.metadata, "phone_number_id")
+            if number is None or not (value.messages or value.statuses):
+                return None
+            found = _updates(number, value.messages, value.statuses, map(contact_of, value.contacts), shops, now)
+            if len(found) < len(value.messages) + len(value.statuses):
+                return None
+            updates += found
+    return updates or None
+
+
+def _updates(
+    number: str,
+    messages: Sequence[Raw],
+    statuses: Sequence[Raw],
+    contacts: Iterable[Contact],
+    shops: Shops,
+    now: datetime,
+) -> list[Update]:
+    """The messages and statuses of one number that can be read."""
+    shop = shops.get(number)
+    place = _Place(number, shop.shop if shop is not None else None, now)
+    updates = _messages(messages, list(contacts), place) if messages else []
+    for status in statuses:
+        update = _status(status, place)
+        if update is not None:
+            updates.append(update)
     return updates
 
 
@@ -100,10 +173,7 @@ def _of_change(raw: Raw, account: str, at: datetime, shops: Shops, now: datetime
     messages, statuses = _list(value.get("messages")), _list(value.get("statuses"))
     updates: list[Update] = []
     if number is not None:
-        shop = shops.get(number)
-        place = _Place(number, shop.shop if shop is not None else None, now)
-        updates += _messages(messages or (), _contacts(value.get("contacts")), place)
-        updates += [update for update in (_status(status, place) for status in statuses or ()) if update]
+        updates += _updates(number, messages or (), statuses or (), _contacts(value.get("contacts")), shops, now)
     due = sum(len(read) for read in (messages, statuses) if read is not None)
     unread = [name for name, read in (("messages", messages), ("statuses", statuses)) if read is None]
     # Something beside the updates, or one that could not be read: the change is kept as well.

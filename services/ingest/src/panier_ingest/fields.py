@@ -21,6 +21,7 @@ _INTEGER_LIMIT = 2**31
 _PRICE_DIGITS = 18
 _EXPONENT_LIMIT = 64
 _SECONDS_LIMIT = 10**11
+_LONG_NUMBER = 10**30
 
 
 def _number(text: str) -> Decimal | None:
@@ -48,10 +49,12 @@ def text(fields: Fields, name: str) -> str | None:
 def identifier(fields: Fields, name: str) -> str | None:
     """A word that names something: not empty, not endless; some senders write it as a number."""
     value = fields.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if -(10**30) < value < 10**30 else None
-    if not isinstance(value, str):
+    if value is None:
         return None
+    if not isinstance(value, str):
+        if not isinstance(value, int) or isinstance(value, bool) or not -_LONG_NUMBER < value < _LONG_NUMBER:
+            return None
+        value = str(value)
     value = value.strip()
     return value if 0 < len(value) <= ID_LIMIT else None
 
@@ -70,7 +73,7 @@ def decimal(value: Any) -> Decimal | None:
         return None
     if isinstance(value, int | str):
         # Neither a megabyte of digits nor Python's underscores and other scripts' digits are a number here.
-        value = str(value) if not isinstance(value, int) or abs(value) < 10**30 else ""
+        value = str(value) if not isinstance(value, int) or abs(value) < _LONG_NUMBER else ""
         value = _number(value) if len(value) <= 64 and value.isascii() and "_" not in value else None
     if not isinstance(value, Decimal) or not value.is_finite():
         return None
@@ -99,7 +102,10 @@ def degrees(value: Any, limit: float) -> float | None:
 
 def moment(value: Any, now: datetime) -> datetime:
     """Unix seconds (text or number) as a time; `now` for what cannot be one, such as a day not yet come."""
-    seconds = integer(value, _SECONDS_LIMIT)
+    if isinstance(value, str) and 0 < len(value) <= 10 and value.isascii() and value.isdigit():
+        seconds: int | None = int(value)  # nearly always
+    else:
+        seconds = integer(value, _SECONDS_LIMIT)
     if seconds is None or seconds <= 0:
         return now
     at = datetime.fromtimestamp(seconds, UTC)

@@ -15,7 +15,7 @@ from panier_sender.journal import Journal, Sent
 from panier_sender.line import Entry
 from panier_sender.window import Window
 
-LINE_LIMIT = 8
+LINE_LIMIT = 3
 SWEEP_LIMIT = 5000
 # Meta repeats a webhook for 7 days; a status `failed` that comes later concerns nobody.
 KEEP_SENT = timedelta(days=8)

@@ -1,0 +1,65 @@
+"""`panier carts` and `panier messages`: one customer's cart and conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from panier_cli.commands import AsJson
+from panier_cli.internal_api import internal_api, path
+from panier_cli.output import at, money, put, table
+
+carts = typer.Typer(help="Customers' carts.", no_args_is_help=True)
+messages = typer.Typer(help="Conversations with customers.", no_args_is_help=True)
+
+Number = Annotated[
+    str, typer.Option(metavar="PHONE_NUMBER_ID", help="The shop's number, as Meta names it.", show_default=False)
+]
+Customer = Annotated[str, typer.Option(metavar="ID", help="The customer's user id or WhatsApp id.", show_default=False)]
+
+
+@carts.callback()
+def _carts() -> None:
+    """Keeps `show` a word of its own while it is the only command."""
+
+
+@carts.command()
+def show(number: Number, customer: Customer, as_json: AsJson = False) -> None:
+    """Show a customer's open cart."""
+    put(internal_api().get("cart", path("carts"), phone_number_id=number, customer=customer), as_json, _cart)
+
+
+@messages.callback()
+def _messages() -> None:
+    """Keeps `list` a word of its own while it is the only command."""
+
+
+@messages.command("list")
+def list_messages(number: Number, customer: Customer, as_json: AsJson = False) -> None:
+    """List a conversation, both directions, with the state of each message."""
+    found = internal_api().get("console", path("messages"), phone_number_id=number, customer=customer)
+    put(found, as_json, _conversation)
+
+
+def _cart(cart: dict[str, Any]) -> Iterable[Any]:
+    currency = cart["currency"]
+    lines = [
+        (line["sku"], line["title"], line["quantity"], money(line["unit_minor"], currency), money(line["total_minor"], currency))
+        for line in cart["lines"]
+    ]
+    if not lines:
+        yield "the cart is empty"
+        return
+    total = ("", "total", "", "", money(cart["total_minor"], currency))
+    yield table(("sku", "title", "#quantity", "#price", "#amount"), [*lines, total])
+    if cart["note"]:
+        yield table(("note",), [(cart["note"],)])
+    yield f"last changed {at(cart['updated_at'])} UTC"
+
+
+def _conversation(found: list[dict[str, Any]]) -> Iterable[Any]:
+    arrows = {"in": "→", "out": "←"}
+    rows = [(at(m["at"]), arrows.get(m["direction"], ""), m["kind"], m["text"], m["state"]) for m in found]
+    yield table(("when (UTC)", "", "kind", "text", "state"), rows)

@@ -1,0 +1,96 @@
+"""`panier sales`: what a shop sold, and whether the count is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from panier_cli.commands import AsJson
+from panier_cli.errors import FAILED, USAGE, Refused
+from panier_cli.internal_api import InternalApi, internal_api, path
+from panier_cli.output import money, put, table
+
+sales = typer.Typer(help="What shops sold.", no_args_is_help=True)
+
+_AT_ONCE = 8
+_AGAIN_SECONDS = 0.5
+
+
+@sales.command()
+def show(
+    shop: Annotated[str, typer.Option(help="The shop's id.", show_default=False)],
+    day: Annotated[str | None, typer.Option(metavar="D", help="A date; today in the shop's time zone otherwise.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a shop's sales of one day."""
+    if day is not None:
+        try:
+            day = date.fromisoformat(day).isoformat()
+        except ValueError:
+            raise Refused("usage", f"{day!r} is no date", "give it like 2026-07-01", USAGE) from None
+    put(internal_api().get("sales", path("sales"), shop=shop, day=day), as_json, show_day)
+
+
+@sales.command()
+def verify(
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long sales may take to catch up.")] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the sales of every shop and day with checkout's orders, to the cent; exit 1 when they differ."""
+    api, until = internal_api(), time.monotonic() + wait
+    while (found := _differences(api)) and time.monotonic() < until:
+        time.sleep(_AGAIN_SECONDS)  # sales follows the orders; what was sold a moment ago may be on its way
+    put({"equal": not found, "differences": found}, as_json, _verified)
+    if found:
+        raise typer.Exit(FAILED)
+
+
+def _differences(api: InternalApi) -> list[dict[str, Any]]:
+    from panier_cli import sales_check
+
+    found: list[dict[str, Any]] = []
+    for shop in api.get("catalog", path("shops")):
+        orders = _with_history(api, shop["id"])
+        counted = sales_check.sold_of_days(api.get("sales", path("sales", "days"), shop=shop["id"]))
+        on_collection = shop["payment_provider"] == "on_collection"
+        sold = sales_check.sold_of_orders(orders, shop["timezone"], on_collection)
+        found += sales_check.differences(shop["id"], counted, sold)
+    return found
+
+
+def _with_history(api: InternalApi, shop: str) -> list[dict[str, Any]]:
+    """The shop's orders; only an order on its own tells when it was paid."""
+    listed = api.get("checkout", path("orders"), shop=shop)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda order: api.get("checkout", path("orders", order["order_id"])), listed))
+
+
+def show_day(sold: dict[str, Any]) -> Iterable[Any]:
+    """A day's sales as people see them."""
+    yield f"{sold['shop']} on {sold['day']} ({sold['timezone']})"
+    rows = (
+        (
+            money(one["revenue_minor"], one["currency"]),
+            one["orders"],
+            one["items"],
+            money(one["average_minor"], one["currency"]),
+        )
+        for one in sold["currencies"]
+    )
+    yield table(("#revenue", "#orders", "#items", "#average order"), rows)
+    funnel = sold["funnel"]
+    yield " → ".join(f"{funnel[step]} {step}" for step in ("carts", "checkouts", "placed", "paid"))
+
+
+def _verified(result: dict[str, Any]) -> Iterable[Any]:
+    if result["equal"]:
+        yield "sales and orders are equal"
+        return
+    columns = ("shop", "day", "currency", "figure", "sales", "orders")
+    rows = [[one[column] for column in columns] for one in result["differences"]]
+    yield table(("shop", "day", "currency", "figure", "#sales", "#orders"), rows)

@@ -1,0 +1,68 @@
+"""What commands print: one JSON document, or tables for people. Nothing that others wrote steers the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Show = Callable[[Any], Iterable["RenderableType"]]
+"""Makes what people see out of a document."""
+
+
+def put(document: Any, as_json: bool, show: Show) -> None:
+    """Print a command's document."""
+    if as_json:
+        json.dump(document, sys.stdout, ensure_ascii=False)
+        print(flush=True)
+        return
+    console = console_for_people()
+    for part in show(document):
+        console.print(part)
+
+
+def console_for_people(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, stderr=stderr)
+
+
+def plain(text: object) -> str:
+    """A text without control characters: a customer's words must not move the cursor or colour the screen."""
+    return "".join(c if c == "\n" or c.isprintable() or c.isspace() and ord(c) > 159 else "�" for c in str(text))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+    """A table; columns whose name begins with `#` hold figures."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else plain(cell)) for cell in row))
+    return made
+
+
+def money(minor: int | None, currency: str) -> str:
+    """An amount as people read it; nothing for none."""
+    from panier_common.money import digits
+
+    if minor is None:
+        return ""
+    decimals = digits(currency) if currency else 2
+    sign, whole = "-" if minor < 0 else "", abs(minor)
+    if not decimals:
+        return f"{sign}{whole} {currency}"
+    return f"{sign}{whole // 10**decimals}.{whole % 10**decimals:0{decimals}d} {currency}"
+
+
+def at(time: str | None) -> str:
+    """A document's time without its fractions."""
+    return (time or "").partition(".")[0].removesuffix("Z").removesuffix("+00:00").replace("T", " ")

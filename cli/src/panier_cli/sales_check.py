@@ -1,0 +1,73 @@
+"""Whether sales counted what checkout sold: a shop's days, computed once more from the orders. Pure.
+
+A paid order is a sale on the day it was paid, one to be paid on collection on the day it was placed; a refund
+lowers the revenue of its own day; an order sold without payment that is cancelled is taken back on that day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+FIGURES = ("revenue_minor", "orders", "items")
+Day = tuple[str, str]
+"""The date on the shop's calendar, and the currency."""
+Sold = dict[Day, dict[str, int]]
+
+
+def sold_of_orders(orders: Iterable[Mapping[str, Any]], timezone: str, on_collection: bool) -> Sold:
+    """What the orders of a shop add up to; each order is a document of `panier orders show`.
+
+    An order that was cancelled unpaid does not tell whether it had counted as sold: ``on_collection`` says
+    whether the shop's orders are paid when they are handed over.
+    """
+    zone = ZoneInfo(timezone)
+    sold: Sold = defaultdict(lambda: dict.fromkeys(FIGURES, 0))
+    for order in orders:
+        for time, revenue, count in _sales_of(order, on_collection):
+            day = datetime.fromisoformat(time).astimezone(zone).date().isoformat()
+            figures = sold[day, order["currency"]]
+            figures["revenue_minor"] += revenue
+            figures["orders"] += count
+            figures["items"] += count * sum(line["quantity"] for line in order["lines"])
+    return sold
+
+
+def _sales_of(order: Mapping[str, Any], on_collection: bool) -> Iterable[tuple[str, int, int]]:
+    """When, how much and how many orders: what one order adds to its shop's days."""
+    when = {step["what"]: step["at"] for step in order["history"]}
+    if "paid" in when:
+        yield when["paid"], order["paid_minor"], 1
+        if "refunded" in when:
+            yield when["refunded"], -order["paid_minor"], 0
+        return
+    cancelled = when.get("cancelled")
+    if order["state"] in ("awaiting_payment", "expired") or (cancelled and not on_collection):
+        return
+    yield order["placed_at"], order["total_minor"], 1
+    if cancelled:
+        yield cancelled, -order["total_minor"], -1
+
+
+def sold_of_days(days: Iterable[Mapping[str, Any]]) -> Sold:
+    """What sales counted: documents of `panier sales show`."""
+    return {
+        (day["day"], one["currency"]): {figure: one[figure] for figure in FIGURES}
+        for day in days
+        for one in day["currencies"]
+    }
+
+
+def differences(shop: str, counted: Sold, sold: Sold) -> list[dict[str, Any]]:
+    """Every figure that is not the same on both sides."""
+    nothing = dict.fromkeys(FIGURES, 0)
+    return [
+        {"shop": shop, "day": day, "currency": currency, "figure": figure, "sales": ours[figure], "orders": theirs[figure]}
+        for day, currency in sorted({*counted, *sold})
+        for ours, theirs in [(counted.get((day, currency), nothing), sold.get((day, currency), nothing))]
+        for figure in FIGURES
+        if ours[figure] != theirs[figure]
+    ]

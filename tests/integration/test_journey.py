@@ -1,0 +1,183 @@
+"""The bakery story over the running services: real Kafka, real PostgreSQL, the simulator's phones."""
+
+import pytest
+from spans import Collector, Span
+from stack import NUMBER, SHOP, Customer, Stack, eventually, link_of, reply_ids, words_of
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def has(prefix: str):
+    return lambda messages: any(i.startswith(prefix) for m in messages for i in reply_ids(m["body"]))
+
+
+def confirmed(customer: Customer) -> str:
+    """From a cart to the link to pay; the order's id."""
+    customer.press("checkout:start", enough=has("checkout:collect"))
+    customer.press("checkout:collect", enough=has("checkout:confirm:"))
+    link = link_of(customer.press("checkout:confirm:", enough=lambda m: link_of(m) is not None))
+    assert link is not None
+    return link.partition("?")[0].rpartition("/")[2]
+
+
+def order_of(stack: Stack, order_id: str) -> dict:
+    return stack.ask("orders", "show", order_id)
+
+
+@pytest.fixture(scope="module")
+def purchase(stack: Stack) -> tuple[Customer, str]:
+    """Two items in one cart, ordered and paid; three notifications of one payment."""
+    customer = Customer(stack, "Inès Le Goff", wa_id="33612340001")
+    customer.act(text="Bonjour !")
+    customer.answers(has("catalog:menu"))
+    customer.act(cart=[{"sku": "croissant", "quantity": 4}, {"sku": "tradition", "quantity": 2}], text="Bien cuits svp")
+    assert "8,20" in words_of(customer.answers(has("checkout:start")))
+    order_id = confirmed(customer)
+    assert [stack.pay(order_of(stack, order_id), "pay-journey") for _ in range(3)] == [200] * 3
+    assert "8,20" in words_of(customer.answers())
+    return customer, order_id
+
+
+def test_two_items_in_one_cart_are_paid_once(stack: Stack, purchase: tuple[Customer, str]) -> None:
+    customer, order_id = purchase
+    order = order_of(stack, order_id)
+    assert (order["state"], order["payment_state"], order["paid_minor"]) == ("paid", "paid", 820)
+    assert {(line["sku"], line["quantity"]) for line in order["lines"]} == {("croissant", 4), ("tradition", 2)}
+    assert order["customer"]["user_id"] == customer.user_id
+    stock = {p["sku"]: p for p in stack.ask("catalog", "list", "--shop", SHOP)}
+    assert (stock["croissant"]["reserved"], stock["croissant"]["sold"]) == (0, 4)
+    assert stack.ask("carts", "show", "--number", NUMBER, "--customer", customer.user_id)["lines"] == []
+
+
+def test_the_order_is_found_again_and_moved_on(stack: Stack, purchase: tuple[Customer, str]) -> None:
+    customer, order_id = purchase
+    customer.act(text="commandes")
+    customer.answers(has(f"checkout:order:{order_id}"))
+    stack.ask("orders", "advance", order_id, "ready")
+    customer.answers()
+    code, _ = stack.panier("orders", "advance", order_id, "accepted", check=False)
+    assert code == 1, "an order moved back"
+    assert order_of(stack, order_id)["state"] == "ready"
+
+
+def test_the_sale_is_counted_to_the_cent(stack: Stack, purchase: tuple[Customer, str]) -> None:
+    def counted() -> bool:
+        [euros] = [c for c in stack.ask("sales", "show", "--shop", SHOP)["currencies"] if c["currency"] == "EUR"] or [{}]
+        return euros.get("revenue_minor", 0) >= 820
+
+    eventually("the sale to be counted", counted)
+    assert stack.ask("sales", "verify") == {"equal": True, "differences": []}
+
+
+def test_the_conversation_is_kept_both_ways(stack: Stack, purchase: tuple[Customer, str]) -> None:
+    customer, _ = purchase
+    messages = eventually(
+        "both directions",
+        lambda: {m["direction"] for m in kept(stack, customer)} == {"in", "out"} and kept(stack, customer),
+    )
+    assert messages[0]["text"] == "Bonjour !"
+    assert all(m["state"] in ("sent", "delivered", "read", "received", "queued") for m in messages)
+
+
+def kept(stack: Stack, customer: Customer) -> list[dict]:
+    return stack.ask("messages", "list", "--number", NUMBER, "--customer", customer.user_id)
+
+
+def test_a_customer_without_a_phone_number_delivers_to_an_address(stack: Stack) -> None:
+    customer = Customer(stack, "anonyme")
+    customer.act(text="hello")
+    customer.answers(has("catalog:menu"))
+    customer.act(cart=[{"sku": "pain-campagne", "quantity": 6}])
+    customer.answers(has("checkout:start"))
+    customer.press("checkout:start", enough=has("checkout:deliver"))
+    customer.press("checkout:deliver")
+    customer.act(text="3 quai des Bateaux 🚤, 35400 Saint-Malo — بيت")
+    summary = words_of(customer.answers(has("checkout:confirm:")))
+    assert "€23.70" in summary, "19.20 and a fee of 4.50"
+    link = link_of(customer.press("checkout:confirm:", enough=lambda m: link_of(m) is not None))
+    assert link is not None
+    order = order_of(stack, link.partition("?")[0].rpartition("/")[2])
+    assert order["fulfilment"]["way"] == "deliver"
+    assert "quai des Bateaux" in order["fulfilment"]["address"]["text"]
+
+
+def test_the_last_one_is_sold_once(stack: Stack) -> None:
+    buyers = [Customer(stack, f"buyer {n}") for n in range(2)]
+    for buyer in buyers:
+        buyer.act(cart=[{"sku": "kouign-amann", "quantity": 1}])
+    for buyer in buyers:
+        buyer.answers(has("checkout:start"))
+        buyer.press("checkout:start", enough=has("checkout:collect"))
+        buyer.press("checkout:collect", enough=has("checkout:confirm:"))
+    links = [link_of(buyer.press("checkout:confirm:")) for buyer in buyers]
+    assert sum(link is not None for link in links) == 1, links
+
+
+def test_odd_input_gets_a_clear_answer_and_stops_nobody(stack: Stack) -> None:
+    customer = Customer(stack, "Zoé")
+    for action in (
+        {"text": "a" * 4000},
+        {"text": "null \u0000 byte"},
+        {"text": "مرحبا 🥐"},
+        {"press": "cart:add:no-such-thing", "force": True},
+        {"press": "checkout:order:not-an-order", "force": True},
+        {"press": "from:another:age", "force": True},
+        {"cart": [{"sku": "croissant", "quantity": 100}]},
+        {"location": {"latitude": 48.6, "longitude": -2.0}},
+    ):
+        customer.act(**action)
+        customer.answers()
+    assert all(letters == [] for letters in [stack.ask("dead", "list")])
+
+
+# One customer action is one trace.
+
+
+def children_of(trace: list[Span], span: Span) -> list[Span]:
+    return [other for other in trace if other.parent == span.id]
+
+
+def test_a_press_is_one_trace_from_the_webhook_to_the_graph_api(
+    stack: Stack, purchase: tuple[Customer, str], collector: Collector
+) -> None:
+    """The press on confirm: through ingest, checkout, catalog, checkout, sender, to the call."""
+
+    def whole() -> list[Span] | None:
+        for trace in collector.by_trace().values():
+            names = {span.name for span in trace}
+            if {"process panier.stock.v1", "process panier.outbound.v1"} <= names and "POST messages" in names:
+                return trace
+        return None
+
+    trace = eventually("the trace of the confirmation", whole, 20)
+    [webhook] = [span for span in trace if span.kind == "SERVER"]
+    assert (webhook.name, webhook.parent, webhook.service) == ("POST /webhooks/whatsapp", "", "panier-ingest")
+    by_id = {span.id: span for span in trace}
+    assert all(span.parent in by_id for span in trace if span is not webhook), "a span has lost its parent"
+    for span in trace:
+        if span.kind == "CONSUMER":
+            sent = by_id[span.parent]
+            assert sent.kind == "PRODUCER", f"{span.name} is the child of {sent.name}"
+            assert sent.attributes["messaging.destination.name"] == span.attributes["messaging.destination.name"]
+    path = ["panier-ingest", "panier-checkout", "panier-catalog", "panier-checkout", "panier-sender"]
+    assert path == services_on_the_way(trace, by_id)
+
+
+def services_on_the_way(trace: list[Span], by_id: dict[str, Span]) -> list[str]:
+    """From the first call of the Graph API back to the webhook: the services, in order."""
+    span: Span | None = next(s for s in trace if s.name == "POST messages")
+    way: list[str] = []
+    while span is not None:
+        if not way or way[-1] != span.service:
+            way.append(span.service)
+        span = by_id.get(span.parent)
+    return way[::-1]
+
+
+def test_telemetry_knows_no_customer(stack: Stack, purchase: tuple[Customer, str], collector: Collector) -> None:
+    customer, _ = purchase
+    secret = ["Inès", "Le Goff", "33612340001", customer.user_id, "Bien cuits", "quai des Bateaux"]
+    spans = b"".join(collector.raw)
+    found = [word for word in secret if word.encode() in spans]
+    assert not found, f"in spans: {found}"
+    assert not [word for word in secret if word in stack.log], "in logs"
