@@ -263,7 +263,8 @@ class Batch(Generic[W]):
 
     def _published(self, item: Item, received: Received, ordinal: int, event: Event, seqs: dict[int, int]) -> Outgoing:
         event_id = caused_id(self.loop.service, received.id, event.ce_type, ordinal)
-        headers = self._numbered(item, seqs, cloud_headers(event, event_id, self.loop.service, received.at))
+        at = item.headers.get("ce_time") or received.at
+        headers = self._numbered(item, seqs, cloud_headers(event, event_id, self.loop.service, at))
         if isinstance(event, EnquiryRaised):
             headers[OWNER] = event.owner
         topic = TOPIC_OF[type(event)].name

@@ -6,8 +6,9 @@ Ids are name-based (uuid5), so that doing a thing again makes the same ids again
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from hashlib import sha1
 from typing import ClassVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -19,7 +20,9 @@ LANGUAGE = "panier_language"
 SEQUENCE = "panier_seq"
 TRACEPARENT = "traceparent"
 
-_NAMESPACE = UUID("6f1d5f0e-5f0b-5f35-9c7e-0c2a7f0f5a11")
+_NAMESPACE = UUID("6f1d5f0e-5f0b-5f35-9c7e-0c2a7f0f5a11").bytes
+_UNVERSIONED = ~(0xF000 << 64 | 0xC000 << 48) & (1 << 128) - 1
+_VERSION_5 = 0x5000 << 64 | 0x8000 << 48
 _ENCODER = msgspec.json.Encoder()
 
 Headers = dict[str, str]
@@ -56,28 +59,36 @@ class Gone(Event, frozen=True):
 EVENT_TYPES: dict[str, type[Event]] = {event.ce_type: event for event in TOPIC_OF}
 
 
+def name_based_id(name: str) -> str:
+    """The version 5 UUID of the name in our namespace; the standard library's own takes four times as long."""
+    digest = sha1(_NAMESPACE + name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[:16]
+    number = int.from_bytes(digest) & _UNVERSIONED | _VERSION_5
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def inbound_id(phone_number_id: str, wamid: str, status: str = "") -> str:
     """The id of what Meta sent: the same for every repeat of one message or one of its statuses."""
-    return str(uuid5(_NAMESPACE, f"{phone_number_id}\n{wamid}\n{status}"))
+    return name_based_id(f"{phone_number_id}\n{wamid}\n{status}")
 
 
 def caused_id(service: str, cause: str, ce_type: str, ordinal: int) -> str:
     """The id of an event of ours: who made it, because of what, and the how-manyth of that cause."""
-    return str(uuid5(_NAMESPACE, f"{service}\n{cause}\n{ce_type}\n{ordinal}"))
+    return name_based_id(f"{service}\n{cause}\n{ce_type}\n{ordinal}")
 
 
 def encode(event: Event) -> bytes:
     return _ENCODER.encode(event)
 
 
-def cloud_headers(event: Event, event_id: str, source: str, at: datetime) -> Headers:
+def cloud_headers(event: Event, event_id: str, source: str, at: datetime | str) -> Headers:
     """CloudEvents 1.0 attributes as Kafka headers (binary content mode)."""
     return {
         "ce_specversion": "1.0",
         "ce_id": event_id,
         "ce_type": event.ce_type,
         "ce_source": f"/panier/{source}",
-        "ce_time": at.isoformat(),
+        "ce_time": at if isinstance(at, str) else at.isoformat(),
         "content-type": "application/json",
     }
 
@@ -87,7 +98,7 @@ def to_wire(headers: Mapping[str, str]) -> WireHeaders:
 
 
 def from_wire(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    return {name: value.decode("utf-8", "replace") for name, value in headers}
+    return {name: str(value, "utf-8", "replace") for name, value in headers}
 
 
 @cache

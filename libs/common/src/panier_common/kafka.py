@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
+from opentelemetry.trace import Span
 
 from panier_common.contracts.events import Event
 from panier_common.event import Headers, cloud_headers, encode, to_wire
@@ -117,7 +118,7 @@ class Outgoing:
     def __init__(self, home: int, n: int, topic: str, key: str, headers: Headers, value: bytes | None) -> None:
         self.home, self.n, self.topic, self.key = home, n, topic, key
         self.headers, self.value = headers, value
-        self.span: object | None = None
+        self.span: Span | None = None
 
 
 def _append(batch: object, record: Outgoing) -> object | None:

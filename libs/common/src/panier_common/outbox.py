@@ -15,7 +15,6 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 from asyncpg import Record
-from opentelemetry.trace import Span
 
 from panier_common import telemetry
 from panier_common.contracts.events import Event
@@ -137,7 +136,7 @@ class Publisher:
                 attempt += 1
         self.failing = None
         for record in records:
-            if isinstance(record.span, Span):
+            if record.span is not None:
                 record.span.end()
         telemetry.PUBLISH_SECONDS.record(time.monotonic() - started, {"loop": self._loop})
 

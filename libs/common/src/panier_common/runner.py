@@ -99,8 +99,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     def caught_up_since_start(self) -> bool:
         """Whether every home here has been read to the end that its topics had when it was taken over."""
-        return bool(self._ends_at_start) and all(
-            at in self._readings and self._readings[at].next_offset >= end for at, end in self._ends_at_start.items()
+        return (
+            self._waiting is None
+            and self._assigned() <= self._homes.keys()
+            and all(
+                at in self._readings and self._readings[at].next_offset >= end
+                for at, end in self._ends_at_start.items()
+            )
         )
 
     def progress(self, topic: str, partition: int) -> tuple[datetime | None, bool]:
@@ -193,8 +198,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         self._assignment = frozenset(assigned)
-        if self._waiting == JOINING:
-            self._waiting = None  # perhaps with nothing to do: others have all the partitions
+        if self._waiting == JOINING and not assigned:
+            self._waiting = None  # with nothing to do: others have all the partitions
         self._wake.set()
 
     async def _released(self) -> None:

@@ -57,6 +57,7 @@ CONVERSATION = "panier.conversation.hash"
 EVENT_TYPE = "panier.event.type"
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_ODD = frozenset("13579bdf")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _METER = metrics.get_meter("panier")
 _TRACER = trace.get_tracer("panier")
@@ -138,7 +139,8 @@ def _context(traceparent: str | None) -> SpanContext | None:
 
 
 def is_sampled(traceparent: str | None) -> bool:
-    return traceparent is not None and traceparent.endswith("1")
+    """Whether the trace is kept: the lowest bit of the flags, beside which others may be set."""
+    return traceparent is not None and traceparent[-1:] in _ODD
 
 
 def traceparent_of(span: Span) -> str:
