@@ -64,6 +64,8 @@ async def test_checks_the_numbers_own_token(tmp_path: Path, door: Door, monkeypa
 
 
 async def test_keeps_the_window(simulator: Simulator) -> None:
+    assert code(await simulator.graph(TO | text("to a stranger"))) == (400, 131047)
+    assert (await simulator.call("GET", "/api/customers"))[1] == []
     customer = await simulator.customer()
     assert code(await simulator.graph(TO | text("too early"))) == (400, 131047)
     template = {"type": "template", "template": {"name": "hello_world", "language": {"code": "fr"}}}

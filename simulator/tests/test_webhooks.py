@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from panier_simulator.courier import LONGEST_WAIT_SECONDS, wait_seconds
 
 from .conftest import NUMBER, SECRET, Door, Simulator, running, settings, signed, text, until
@@ -113,6 +114,22 @@ async def test_a_message_on_its_way_arrives_after_a_restart(tmp_path: Path, door
     async with running(settings(tmp_path, door)):
         reports = await until(lambda: len(door.reports(wamid)) == 2 and door.reports(wamid))
         assert [report["status"] for report in reports] == ["sent", "delivered"]
+
+
+async def test_a_message_is_kept_with_its_webhook_or_not_at_all(
+    simulator: Simulator, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await simulator.customer()
+
+    def break_down(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(simulator.exchange.store, "add_hook", break_down)
+        await simulator.act(customer, {"text": "lost by the disk"}, expect=500)
+    assert await simulator.chat(customer) == []
+    await simulator.act(customer, {"text": "hello"})
+    assert (await until(door.messages))[0]["text"] == {"body": "hello"}
 
 
 async def test_refuses_when_too_much_waits(tmp_path: Path, door: Door) -> None:

@@ -92,10 +92,11 @@ class Exchange:
         if not isinstance(wamid, str) or self.store.message(wamid):
             raise actions.ImpossibleError("The id of a raw message is new text")
         self._rates.count(number.phone_number_id, now)
-        message = self.store.add_message(wamid, number.phone_number_id, customer.id, "in", now, "sent", body)
         document = webhooks.message(shop, number, customer, body)
         lane = topic(customer.id, number.phone_number_id)
-        self.courier.send("whatsapp", lane, f"in/{wamid}", webhooks.encode(document))
+        with self.store.together():
+            message = self.store.add_message(wamid, number.phone_number_id, customer.id, "in", now, "sent", body)
+            self.courier.send("whatsapp", lane, f"in/{wamid}", webhooks.encode(document))
         self._tell(message)
         return message
 
@@ -121,11 +122,12 @@ class Exchange:
         failure = self._window_failure(customer, number, body, now)
         self._rates.take(number.phone_number_id, customer.id, now)
         wamid = new_wamid()
-        message = self.store.add_message(wamid, number.phone_number_id, customer.id, "out", now, "accepted", body)
-        if failure:
-            self._advance(message, "failed", failure.in_status())
-            return message
-        self._advance(message, "sent")
+        with self.store.together():
+            message = self.store.add_message(wamid, number.phone_number_id, customer.id, "out", now, "accepted", body)
+            if failure:
+                self._advance(message, "failed", failure.in_status())
+                return message
+            self._advance(message, "sent")
         asyncio.get_running_loop().call_later(self._delivered_after, self._deliver, wamid)
         return message
 
@@ -152,6 +154,8 @@ class Exchange:
             raise GraphError(131021, "Recipient phone number cannot be the sender's own")
         known = self.store.customer(wa_id)
         if known is None:
+            if self._window == "refuse" and body["type"] != "template":
+                check_window(None, time.time())
             known = self.add_customer(f"+{wa_id}", wa_id, None)
             assert known is not None
         return known
@@ -211,13 +215,14 @@ class Exchange:
 
     def _advance(self, message: Message, state: str, error: Json | None = None) -> None:
         """Move a message of the shop's on and tell the shop by a status."""
-        changed = self._set_state(message, state, error)
         shop, number = self.shops.by_number[message.number]
         customer = self.store.customer(message.customer)
         assert customer is not None
-        document = webhooks.status(shop, number, customer, changed, state, time.time())
         lane, about = f"status/{message.wamid}", f"out/{message.wamid}"
-        self.courier.send("whatsapp", lane, about, webhooks.encode(document))
+        with self.store.together():
+            changed = self._set_state(message, state, error)
+            document = webhooks.status(shop, number, customer, changed, state, time.time())
+            self.courier.send("whatsapp", lane, about, webhooks.encode(document))
 
     def _set_state(self, message: Message, state: str, error: Json | None = None) -> Message:
         self.store.set_state(message.wamid, state, error)

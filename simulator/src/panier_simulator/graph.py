@@ -23,6 +23,13 @@ MOST_MEDIA_BYTES = 100 * 1024 * 1024
 
 def graph_routes(exchange: Exchange, check_tokens: bool) -> APIRouter:
     routes = APIRouter(prefix="/graph")
+    _number_routes(routes, exchange, check_tokens)
+    _object_routes(routes, exchange)
+    return routes
+
+
+def _number_routes(routes: APIRouter, exchange: Exchange, check_tokens: bool) -> None:
+    """Calls below a phone number id."""
 
     def enter(request: Request, phone_number_id: str) -> tuple[Shop, Number]:
         """The number called, after its access token was looked at."""
@@ -68,6 +75,10 @@ def graph_routes(exchange: Exchange, check_tokens: bool) -> APIRouter:
         exchange.store.set_commerce(phone_number_id, cart, catalog)
         return {"success": True}
 
+
+def _object_routes(routes: APIRouter, exchange: Exchange) -> None:
+    """Calls on an object itself: a file, a number."""
+
     @routes.get("/{version}/{object_id}/content")
     async def content(version: str, object_id: str, request: Request) -> Response:
         _check_token(request, None)
@@ -107,8 +118,6 @@ def graph_routes(exchange: Exchange, check_tokens: bool) -> APIRouter:
         if not exchange.store.remove_media(object_id):
             raise _unknown(object_id)
         return {"success": True}
-
-    return routes
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:

@@ -1,13 +1,14 @@
 """All that the simulator remembers: customers, messages, webhooks on their way, media, payments. SQLite.
 
-Each write is one small transaction in WAL mode: a few tens of microseconds, so it is made where it is
+Each change is one small transaction in WAL mode: a few tens of microseconds, so it is made where it is
 needed, and a simulator that is killed goes on where it stood. Every SQL statement of the package is here.
 """
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -120,6 +121,20 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that the block writes, or none of it; may be used inside another."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return self._db.execute(sql, values).fetchall()

@@ -10,7 +10,15 @@ import { attach, chooseFrom, chooseLocation } from "./sheets.js";
 import * as shopping from "./shop.js";
 import { currentLanguage, setLanguage, translatePage, words } from "./words.js";
 
-const state = { shops: [], shop: null, number: null, products: new Map(), customers: [], customer: null, unread: new Map() };
+const state = {
+  shops: [],
+  shop: null,
+  number: null,
+  products: new Map(),
+  customers: [],
+  customer: null,
+  unread: new Map(),
+};
 const element = (id) => document.getElementById(id);
 
 // What buttons of the chat and the shop do; every other module acts through this.
@@ -51,7 +59,15 @@ async function act(action) {
 function shareContact() {
   const { name, wa_id: waId } = state.customer;
   if (!waId) return toast(words().hidden);
-  return act({ contacts: [{ name: { formatted_name: name }, phones: [{ phone: `+${waId}`, wa_id: waId }], origin: "contact_request" }] });
+  return act({
+    contacts: [
+      {
+        name: { formatted_name: name },
+        phones: [{ phone: `+${waId}`, wa_id: waId }],
+        origin: "contact_request",
+      },
+    ],
+  });
 }
 
 async function openChat() {
@@ -71,8 +87,12 @@ async function openChat() {
 }
 
 async function chooseNumber(phoneNumberId) {
-  state.shop = state.shops.find((shop) => shop.numbers.some((number) => number.phone_number_id === phoneNumberId)) ?? state.shops[0];
-  state.number = state.shop.numbers.some((number) => number.phone_number_id === phoneNumberId) ? phoneNumberId : state.shop.numbers[0].phone_number_id;
+  state.shop =
+    state.shops.find((shop) => shop.numbers.some((number) => number.phone_number_id === phoneNumberId)) ??
+    state.shops[0];
+  state.number = state.shop.numbers.some((number) => number.phone_number_id === phoneNumberId)
+    ? phoneNumberId
+    : state.shop.numbers[0].phone_number_id;
   state.products = new Map((await api.products(state.shop.id)).map((product) => [product.sku, product]));
   drawNumbers(state.shops, state.number, async (chosen) => {
     await chooseNumber(chosen);
@@ -116,7 +136,8 @@ function follow() {
 
 function receive(event) {
   if (event.event === "customer") return void reloadCustomers();
-  if (event.event === "typing" && event.customer === state.customer?.id && event.number === state.number) return chat.typing(event.seconds);
+  if (event.event === "typing" && event.customer === state.customer?.id && event.number === state.number)
+    return chat.typing(event.seconds);
   if (event.event !== "message") return undefined;
   const { message } = event;
   if (message.customer === state.customer?.id && message.number === state.number) {
@@ -198,7 +219,8 @@ async function start() {
   if (!state.shops.length) return toast("The shops file names no number.");
   await chooseNumber(localStorage.getItem("number"));
   state.customers = await api.customers();
-  if (!state.customers.length) state.customers = [await api.addCustomer({ name: "Camille", wa_id: "33600000001" })];
+  if (!state.customers.length)
+    state.customers = [await api.addCustomer({ name: "Camille", wa_id: "33600000001" })];
   const former = localStorage.getItem("customer");
   await chooseCustomer(state.customers.find((customer) => customer.id === former) ?? state.customers[0]);
   follow();

@@ -55,19 +55,50 @@ function markDay(message) {
 function bubble(message) {
   const parts = render(message, phone);
   const inspect = () => phone.inspect(message.wamid);
-  const show = h("button", { class: "json", type: "button", "aria-label": words().showJson, title: words().showJson, onclick: inspect }, "{ }");
-  const inside = h("div", { class: "inside", onclick: (event) => event.target.closest("a, button") || inspect() },
-    quote(message), ...parts.inside.filter(Boolean), meta(message));
+  const show = h(
+    "button",
+    {
+      class: "json",
+      type: "button",
+      "aria-label": words().showJson,
+      title: words().showJson,
+      onclick: inspect,
+    },
+    "{ }",
+  );
+  const inside = h(
+    "div",
+    { class: "inside", onclick: (event) => event.target.closest("a, button") || inspect() },
+    quote(message),
+    ...parts.inside.filter(Boolean),
+    meta(message),
+  );
   const side = message.direction === "in" ? "mine" : "theirs";
-  return h("article", { class: `bubble ${side}${parts.wide ? " wide" : ""}`, "data-wamid": message.wamid, "data-kind": message.kind },
-    h("div", { class: "body" }, inside, parts.below?.length ? h("div", { class: "belows" }, parts.below) : null), parts.after, show);
+  return h(
+    "article",
+    {
+      class: `bubble ${side}${parts.wide ? " wide" : ""}`,
+      "data-wamid": message.wamid,
+      "data-kind": message.kind,
+    },
+    h(
+      "div",
+      { class: "body" },
+      inside,
+      parts.below?.length ? h("div", { class: "belows" }, parts.below) : null,
+    ),
+    parts.after,
+    show,
+  );
 }
 
 function meta(message) {
   const at = h("time", { datetime: new Date(message.at * 1000).toISOString() }, time(message.at));
   if (message.state === "failed") return h("span", { class: "meta bad" }, words().failed, " ", at);
-  const ticks = message.direction === "in"
-    ? icon(message.state === "sent" ? "tick" : "ticks", words().states[message.state]) : null;
+  const ticks =
+    message.direction === "in"
+      ? icon(message.state === "sent" ? "tick" : "ticks", words().states[message.state])
+      : null;
   ticks?.classList.add(message.state);
   return h("span", { class: "meta" }, at, ticks);
 }
@@ -77,12 +108,22 @@ function quote(message) {
   if (!context) return null;
   if (context.referred_product) {
     const sku = context.referred_product.product_retailer_id;
-    return h("div", { class: "quote" }, h("strong", {}, words().quoteProduct), h("span", {}, phone.product(sku)?.title || sku));
+    return h(
+      "div",
+      { class: "quote" },
+      h("strong", {}, words().quoteProduct),
+      h("span", {}, phone.product(sku)?.title || sku),
+    );
   }
   const quoted = messages.get(context.id ?? context.message_id)?.message;
   if (!quoted) return null;
   const who = quoted.direction === "in" ? phone.customerName() : phone.shopName();
-  return h("div", { class: "quote" }, h("strong", {}, who), h("span", { dir: "auto" }, summary(quoted) || ""));
+  return h(
+    "div",
+    { class: "quote" },
+    h("strong", {}, who),
+    h("span", { dir: "auto" }, summary(quoted) || ""),
+  );
 }
 
 function react(message) {
@@ -97,7 +138,13 @@ let ending;
 export function typing(seconds) {
   stopTyping();
   document.getElementById("shop-status").textContent = words().typing;
-  place().append(h("article", { class: "bubble theirs typing", "aria-label": words().typing }, h("div", { class: "body" }, h("i"), h("i"), h("i"))));
+  place().append(
+    h(
+      "article",
+      { class: "bubble theirs typing", "aria-label": words().typing },
+      h("div", { class: "body" }, h("i"), h("i"), h("i")),
+    ),
+  );
   toEnd();
   ending = setTimeout(stopTyping, seconds * 1000);
 }

@@ -8,7 +8,9 @@ export function h(tag, attributes = {}, ...children) {
     else if (name === "class") element.className = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -20,11 +22,13 @@ const PATHS = {
   clip: "M20 11.5l-8.2 8.2a5 5 0 0 1-7.1-7.1l8.7-8.7a3.4 3.4 0 0 1 4.8 4.8l-8.5 8.5a1.7 1.7 0 0 1-2.4-2.4l7.6-7.6",
   send: "M4 12l16-8-5 16-3.5-6.5z",
   code: "M8 7l-5 5 5 5M16 7l5 5-5 5",
-  people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20c.5-4 3-6 6.5-6s6 2 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6.5M18 14.5c2 .8 3.2 2.7 3.5 5.5",
+  people:
+    "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20c.5-4 3-6 6.5-6s6 2 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6.5M18 14.5c2 .8 3.2 2.7 3.5 5.5",
   list: "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01",
   reply: "M9 7l-5 5 5 5M4 12h9c4 0 7 2 7 6",
   link: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
-  place: "M12 21s-7-6.2-7-11.5a7 7 0 0 1 14 0C19 14.8 12 21 12 21zM12 12a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z",
+  place:
+    "M12 21s-7-6.2-7-11.5a7 7 0 0 1 14 0C19 14.8 12 21 12 21zM12 12a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z",
   picture: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9h.01",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
@@ -76,11 +80,20 @@ export function outside(address, attributes, ...children) {
 }
 
 export function initials(name) {
-  const words = name.replace(/[^\p{L}\p{N} ]/gu, "").trim().split(/\s+/);
-  return [...(words[0] || "?")][0].toUpperCase() + (words.length > 1 ? [...words.at(-1)][0].toUpperCase() : "");
+  const words = name
+    .replace(/[^\p{L}\p{N} ]/gu, "")
+    .trim()
+    .split(/\s+/);
+  return (
+    [...(words[0] || "?")][0].toUpperCase() + (words.length > 1 ? [...words.at(-1)][0].toUpperCase() : "")
+  );
 }
 
 export function picture(product, attributes = {}) {
   if (product?.picture) return h("img", { src: product.picture, alt: "", loading: "lazy", ...attributes });
-  return h("span", { ...attributes, class: `no-picture ${attributes.class || ""}` }, initials(product?.title || "?"));
+  return h(
+    "span",
+    { ...attributes, class: `no-picture ${attributes.class || ""}` },
+    initials(product?.title || "?"),
+  );
 }

@@ -21,15 +21,36 @@ function coloured(text) {
 export function inspect(message) {
   const what = message.direction === "in" ? words().webhook : words().request;
   const text = JSON.stringify(message.body, null, 2);
-  const rows = [["wamid", message.wamid], ["kind", message.kind], ["state", words().states[message.state] || message.state]];
-  const copy = h("button", { class: "quiet", type: "button", onclick: async () => {
-    await navigator.clipboard.writeText(text).then(() => (copy.textContent = words().copied), () => {});
-  } }, words().copy);
+  const rows = [
+    ["wamid", message.wamid],
+    ["kind", message.kind],
+    ["state", words().states[message.state] || message.state],
+  ];
+  const copy = h(
+    "button",
+    {
+      class: "quiet",
+      type: "button",
+      onclick: async () => {
+        await navigator.clipboard.writeText(text).then(
+          () => (copy.textContent = words().copied),
+          () => {},
+        );
+      },
+    },
+    words().copy,
+  );
   document.getElementById("inspected").replaceChildren(
     h("h3", {}, what),
-    h("dl", { class: "facts" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h(
+      "dl",
+      { class: "facts" },
+      rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
     message.error ? h("pre", { class: "bad", tabindex: 0 }, JSON.stringify(message.error, null, 2)) : "",
-    h("pre", { tabindex: 0, "aria-label": "JSON" }, coloured(text)), copy);
+    h("pre", { tabindex: 0, "aria-label": "JSON" }, coloured(text)),
+    copy,
+  );
 }
 
 export function clearInspector() {
@@ -41,8 +62,18 @@ export async function watchWebhooks() {
   try {
     const stats = await api.webhooks();
     const rows = ["delivered", "waiting", "retried", "failing"];
-    document.getElementById("stats").replaceChildren(...rows.map((name) =>
-      h("div", { class: name === "failing" && stats[name] ? "bad" : "" }, h("dt", {}, words()[name]), h("dd", {}, String(stats[name])))));
+    document
+      .getElementById("stats")
+      .replaceChildren(
+        ...rows.map((name) =>
+          h(
+            "div",
+            { class: name === "failing" && stats[name] ? "bad" : "" },
+            h("dt", {}, words()[name]),
+            h("dd", {}, String(stats[name])),
+          ),
+        ),
+      );
     banner.hidden = !stats.failing;
     banner.textContent = words().doorClosed;
   } catch {

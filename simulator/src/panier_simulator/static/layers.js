@@ -8,14 +8,27 @@ const stack = [];
 const place = () => document.getElementById("layers");
 
 export function openView(title, content, { subtitle, side } = {}) {
-  const close = h("button", { class: "round", type: "button", "aria-label": words().back, onclick: closeTop }, icon("back"));
-  const heading = h("div", { class: "who" }, h("strong", {}, title), subtitle ? h("span", {}, subtitle) : null);
+  const close = h(
+    "button",
+    { class: "round", type: "button", "aria-label": words().back, onclick: closeTop },
+    icon("back"),
+  );
+  const heading = h(
+    "div",
+    { class: "who" },
+    h("strong", {}, title),
+    subtitle ? h("span", {}, subtitle) : null,
+  );
   const bar = h("header", { class: "chatbar" }, close, heading, side);
   return open(h("section", { class: "view" }, bar, h("div", { class: "scroll" }, content)), title);
 }
 
 export function openSheet(title, ...content) {
-  const close = h("button", { class: "round plain", type: "button", "aria-label": words().close, onclick: closeTop }, icon("close"));
+  const close = h(
+    "button",
+    { class: "round plain", type: "button", "aria-label": words().close, onclick: closeTop },
+    icon("close"),
+  );
   const bar = h("header", {}, close, h("h2", {}, title));
   const sheet = h("section", { class: "sheet" }, bar, h("div", { class: "scroll" }, ...content));
   const shade = h("div", { class: "shade", onclick: (event) => event.target === shade && closeTop() }, sheet);

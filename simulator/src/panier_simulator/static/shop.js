@@ -22,7 +22,9 @@ function set(sku, quantity) {
 }
 
 const lines = () =>
-  Object.entries(load()).map(([sku, quantity]) => ({ product: phone.product(sku), quantity })).filter((line) => line.product);
+  Object.entries(load())
+    .map(([sku, quantity]) => ({ product: phone.product(sku), quantity }))
+    .filter((line) => line.product);
 
 export function countCart() {
   const count = lines().reduce((sum, line) => sum + line.quantity, 0);
@@ -32,10 +34,16 @@ export function countCart() {
   }
 }
 
-const total = (list) => list.reduce((sum, line) => sum + Math.round(line.product.price * 100) * line.quantity, 0) / 100;
+const total = (list) =>
+  list.reduce((sum, line) => sum + Math.round(line.product.price * 100) * line.quantity, 0) / 100;
 
 function cartButton() {
-  const button = h("button", { class: "round", type: "button", "aria-label": words().cart, onclick: showCart }, icon("cart"), h("b", { class: "badge", hidden: true }));
+  const button = h(
+    "button",
+    { class: "round", type: "button", "aria-label": words().cart, onclick: showCart },
+    icon("cart"),
+    h("b", { class: "badge", hidden: true }),
+  );
   queueMicrotask(countCart);
   return button;
 }
@@ -48,9 +56,13 @@ function stepper(product, changed) {
     quantity.textContent = value;
     changed(value);
   };
-  return h("div", { class: "stepper", role: "group", "aria-label": product.title },
-    h("button", { type: "button", "aria-label": words().fewer, onclick: step(-1) }, icon("minus")), quantity,
-    h("button", { type: "button", "aria-label": words().more, onclick: step(1) }, icon("plus")));
+  return h(
+    "div",
+    { class: "stepper", role: "group", "aria-label": product.title },
+    h("button", { type: "button", "aria-label": words().fewer, onclick: step(-1) }, icon("minus")),
+    quantity,
+    h("button", { type: "button", "aria-label": words().more, onclick: step(1) }, icon("plus")),
+  );
 }
 
 // The catalogue
@@ -62,14 +74,44 @@ function item(product) {
     if (!product.available) side.replaceChildren(h("span", { class: "sold" }, words().soldOut));
     else if (quantity > 0) side.replaceChildren(stepper(product, draw));
     else {
-      side.replaceChildren(h("button", { class: "round tinted", type: "button", "aria-label": `${words().addToCart}: ${product.title}`, "data-add": product.sku, onclick: () => { set(product.sku, 1); draw(1); side.querySelector("button:last-of-type").focus(); } }, icon("plus")));
+      side.replaceChildren(
+        h(
+          "button",
+          {
+            class: "round tinted",
+            type: "button",
+            "aria-label": `${words().addToCart}: ${product.title}`,
+            "data-add": product.sku,
+            onclick: () => {
+              set(product.sku, 1);
+              draw(1);
+              side.querySelector("button:last-of-type").focus();
+            },
+          },
+          icon("plus"),
+        ),
+      );
     }
   };
   draw(load()[product.sku] || 0);
-  const name = h("button", { class: "item-name", type: "button", onclick: open }, h("strong", {}, product.title));
-  return h("li", { class: `item${product.available ? "" : " gone"}`, "data-sku": product.sku },
+  const name = h(
+    "button",
+    { class: "item-name", type: "button", onclick: open },
+    h("strong", {}, product.title),
+  );
+  return h(
+    "li",
+    { class: `item${product.available ? "" : " gone"}`, "data-sku": product.sku },
     h("div", { class: "thumb", onclick: open }, picture(product)),
-    h("div", { class: "item-words" }, name, h("p", {}, product.description), h("span", { class: "price" }, money(product.price, product.currency))), side);
+    h(
+      "div",
+      { class: "item-words" },
+      name,
+      h("p", {}, product.description),
+      h("span", { class: "price" }, money(product.price, product.currency)),
+    ),
+    side,
+  );
 }
 
 const section = (title, products) => [h("h3", {}, title), h("ul", { class: "items" }, products.map(item))];
@@ -83,12 +125,19 @@ export function showCatalogue() {
   const body = h("div", { class: "sections" });
   const tabs = h("div", { class: "tabs", role: "group", "aria-label": words().catalogue });
   const choose = (name) => {
-    for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.name === (name ?? "")));
+    for (const tab of tabs.children)
+      tab.setAttribute("aria-pressed", String(tab.dataset.name === (name ?? "")));
     const shown = [...collections].filter(([title]) => !name || title === name);
     body.replaceChildren(...shown.flatMap(([title, products]) => section(title, products)));
   };
   for (const name of [null, ...collections.keys()]) {
-    tabs.append(h("button", { type: "button", "data-name": name ?? "", onclick: () => choose(name) }, name ?? words().all));
+    tabs.append(
+      h(
+        "button",
+        { type: "button", "data-name": name ?? "", onclick: () => choose(name) },
+        name ?? words().all,
+      ),
+    );
   }
   choose(null);
   const empty = phone.products().length ? null : h("p", { class: "note" }, words().noProducts);
@@ -97,10 +146,15 @@ export function showCatalogue() {
 
 export function showSections(title, sections) {
   const content = sections.flatMap((part) => {
-    const products = part.product_items.map((entry) => phone.product(entry.product_retailer_id)).filter(Boolean);
+    const products = part.product_items
+      .map((entry) => phone.product(entry.product_retailer_id))
+      .filter(Boolean);
     return section(part.title || title, products);
   });
-  openView(title, h("div", { class: "sections" }, content), { subtitle: phone.shopName(), side: cartButton() });
+  openView(title, h("div", { class: "sections" }, content), {
+    subtitle: phone.shopName(),
+    side: cartButton(),
+  });
 }
 
 // One product
@@ -111,27 +165,83 @@ export function showProduct(sku) {
   const actions = h("div", { class: "actions" });
   const draw = (quantity) => {
     if (!product.available) return actions.replaceChildren(h("p", { class: "sold" }, words().soldOut));
-    actions.replaceChildren(quantity > 0 ? stepper(product, draw) : h("button", { class: "primary", type: "button", "data-add": sku, onclick: () => { set(sku, 1); draw(1); toast(words().added(product.title)); } }, words().addToCart));
-    if (quantity > 0) actions.append(h("button", { class: "primary", type: "button", onclick: showCart }, words().viewCart));
+    actions.replaceChildren(
+      quantity > 0
+        ? stepper(product, draw)
+        : h(
+            "button",
+            {
+              class: "primary",
+              type: "button",
+              "data-add": sku,
+              onclick: () => {
+                set(sku, 1);
+                draw(1);
+                toast(words().added(product.title));
+              },
+            },
+            words().addToCart,
+          ),
+    );
+    if (quantity > 0)
+      actions.append(h("button", { class: "primary", type: "button", onclick: showCart }, words().viewCart));
   };
   draw(load()[sku] || 0);
   const [first, second] = product.description.split(" · ");
-  const ask = h("button", { class: "quiet", type: "button", onclick: () => askAbout(product) }, icon("bubble"), words().askAbout);
-  openView(product.title, h("div", { class: "product" },
-    h("div", { class: "hero" }, picture(product, { alt: product.title, loading: "eager" })),
-    h("div", { class: "product-words" }, h("h3", {}, product.title), h("p", { class: "price" }, money(product.price, product.currency)),
-      h("p", {}, first), second ? h("p", { class: "second" }, second) : null, actions, ask)), { side: cartButton() });
+  const ask = h(
+    "button",
+    { class: "quiet", type: "button", onclick: () => askAbout(product) },
+    icon("bubble"),
+    words().askAbout,
+  );
+  openView(
+    product.title,
+    h(
+      "div",
+      { class: "product" },
+      h("div", { class: "hero" }, picture(product, { alt: product.title, loading: "eager" })),
+      h(
+        "div",
+        { class: "product-words" },
+        h("h3", {}, product.title),
+        h("p", { class: "price" }, money(product.price, product.currency)),
+        h("p", {}, first),
+        second ? h("p", { class: "second" }, second) : null,
+        actions,
+        ask,
+      ),
+    ),
+    { side: cartButton() },
+  );
 }
 
 function askAbout(product) {
   const text = h("textarea", { rows: 2, maxlength: 1000, "aria-label": words().message });
   text.value = words().askDefault;
-  const form = h("form", { class: "question", onsubmit: (event) => {
-    event.preventDefault();
-    closeAll();
-    phone.act({ product_question: { sku: product.sku, text: text.value.trim() || words().askDefault } });
-  } }, h("div", { class: "card row" }, picture(product), h("div", { class: "card-words" }, h("strong", {}, product.title), h("span", { class: "price" }, money(product.price, product.currency)))),
-  text, h("button", { class: "primary", type: "submit" }, words().send));
+  const form = h(
+    "form",
+    {
+      class: "question",
+      onsubmit: (event) => {
+        event.preventDefault();
+        closeAll();
+        phone.act({ product_question: { sku: product.sku, text: text.value.trim() || words().askDefault } });
+      },
+    },
+    h(
+      "div",
+      { class: "card row" },
+      picture(product),
+      h(
+        "div",
+        { class: "card-words" },
+        h("strong", {}, product.title),
+        h("span", { class: "price" }, money(product.price, product.currency)),
+      ),
+    ),
+    text,
+    h("button", { class: "primary", type: "submit" }, words().send),
+  );
   openView(words().askAbout, form, { subtitle: phone.shopName() });
 }
 
@@ -142,21 +252,66 @@ export function showCart() {
   const draw = () => {
     const list = lines();
     if (!list.length) {
-      const browse = h("button", { class: "primary", type: "button", onclick: () => { closeAll(); showCatalogue(); } }, words().browse);
-      return body.replaceChildren(h("div", { class: "empty" }, icon("cart"), h("p", {}, words().emptyCart), browse));
+      const browse = h(
+        "button",
+        {
+          class: "primary",
+          type: "button",
+          onclick: () => {
+            closeAll();
+            showCatalogue();
+          },
+        },
+        words().browse,
+      );
+      return body.replaceChildren(
+        h("div", { class: "empty" }, icon("cart"), h("p", {}, words().emptyCart), browse),
+      );
     }
-    const note = h("textarea", { rows: 1, maxlength: 1000, placeholder: words().note, "aria-label": words().note });
+    const note = h("textarea", {
+      rows: 1,
+      maxlength: 1000,
+      placeholder: words().note,
+      "aria-label": words().note,
+    });
     const send = h("button", { class: "primary", type: "submit" }, words().sendCart);
     const currency = list[0].product.currency;
     const sum = h("strong", {}, money(total(list), currency));
     const changed = (value) => (value > 0 ? (sum.textContent = money(total(lines()), currency)) : draw());
     body.replaceChildren(
-      h("ul", { class: "items" }, list.map(({ product }) => h("li", { class: "item", "data-sku": product.sku },
-        h("div", { class: "thumb" }, picture(product)),
-        h("div", { class: "item-words" }, h("strong", {}, product.title), h("span", { class: "price" }, money(product.price, product.currency))),
-        h("div", { class: "side" }, stepper(product, changed))))),
-      h("form", { class: "checkout", onsubmit: (event) => { event.preventDefault(); send.disabled = true; sendCart(note.value.trim()).finally(() => (send.disabled = false)); } },
-        h("p", { class: "sum" }, h("span", {}, words().total), sum), note, send));
+      h(
+        "ul",
+        { class: "items" },
+        list.map(({ product }) =>
+          h(
+            "li",
+            { class: "item", "data-sku": product.sku },
+            h("div", { class: "thumb" }, picture(product)),
+            h(
+              "div",
+              { class: "item-words" },
+              h("strong", {}, product.title),
+              h("span", { class: "price" }, money(product.price, product.currency)),
+            ),
+            h("div", { class: "side" }, stepper(product, changed)),
+          ),
+        ),
+      ),
+      h(
+        "form",
+        {
+          class: "checkout",
+          onsubmit: (event) => {
+            event.preventDefault();
+            send.disabled = true;
+            sendCart(note.value.trim()).finally(() => (send.disabled = false));
+          },
+        },
+        h("p", { class: "sum" }, h("span", {}, words().total), sum),
+        note,
+        send,
+      ),
+    );
   };
   draw();
   openView(words().cart, body, { subtitle: phone.shopName() });
@@ -175,9 +330,17 @@ async function sendCart(text) {
 export function showSent(order) {
   const rows = order.product_items.map((line) => {
     const product = phone.product(line.product_retailer_id);
-    return h("li", { class: "item" }, h("div", { class: "thumb" }, picture(product)),
-      h("div", { class: "item-words" }, h("strong", {}, product?.title || line.product_retailer_id),
-        h("span", { class: "price" }, `${line.quantity} × ${money(line.item_price, line.currency)}`)));
+    return h(
+      "li",
+      { class: "item" },
+      h("div", { class: "thumb" }, picture(product)),
+      h(
+        "div",
+        { class: "item-words" },
+        h("strong", {}, product?.title || line.product_retailer_id),
+        h("span", { class: "price" }, `${line.quantity} × ${money(line.item_price, line.currency)}`),
+      ),
+    );
   });
   openView(words().sentCart, h("ul", { class: "items" }, rows), { subtitle: phone.shopName() });
 }

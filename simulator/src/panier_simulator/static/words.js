@@ -29,7 +29,8 @@ const WORDS = {
     attach: "Attach",
     message: "Message",
     send: "Send message",
-    inspectHint: "Select a message to see its JSON: the webhook that the shop received, or its request to the Graph API.",
+    inspectHint:
+      "Select a message to see its JSON: the webhook that the shop received, or its request to the Graph API.",
     online: "business account",
     typing: "typing…",
     hidden: "number hidden",
@@ -111,7 +112,8 @@ const WORDS = {
     attach: "Joindre",
     message: "Message",
     send: "Envoyer le message",
-    inspectHint: "Choisissez un message pour voir son JSON : le webhook reçu par la boutique, ou sa requête à l’API Graph.",
+    inspectHint:
+      "Choisissez un message pour voir son JSON : le webhook reçu par la boutique, ou sa requête à l’API Graph.",
     online: "compte professionnel",
     typing: "écrit…",
     hidden: "numéro caché",
@@ -180,7 +182,8 @@ export function setLanguage(chosen) {
 
 export function translatePage() {
   document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = words()[element.dataset.word];
+  for (const element of document.querySelectorAll("[data-word]"))
+    element.textContent = words()[element.dataset.word];
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", words()[element.dataset.label]);
     if (element.tagName === "BUTTON") element.title = words()[element.dataset.label];
@@ -199,7 +202,9 @@ export function money(amount, currency) {
 }
 
 export const time = (seconds) =>
-  new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(seconds * 1000));
+  new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(
+    new Date(seconds * 1000),
+  );
 
 export function day(seconds) {
   const date = new Date(seconds * 1000);
