@@ -1,0 +1,97 @@
+"""Every service is killed with -9 between two of its steps, with work in hand, and everything still happens once.
+
+The fail points are named at the start of a stack of this module's own; each kills its service once and leaves a mark
+that says how many records were in hand. Afterwards effects are counted.
+"""
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+from stack import SHOP, Customer, Stack, eventually, link_of, reply_ids, words_of
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+
+POINTS = (
+    "before_answer:ingest",
+    "before_commit:catalog.browsing",
+    "before_publish:catalog.browsing",
+    "before_commit:catalog.stock",
+    "before_publish:catalog.stock",
+    "before_commit:cart.conversations",
+    "before_publish:cart.conversations",
+    "after_publish:cart.conversations",
+    "before_commit:checkout.conversations",
+    "before_publish:checkout.conversations",
+    "before_commit:checkout.payments",
+    "before_publish:checkout.payments",
+    "before_commit:sender.numbers",
+    "before_publish:sender.numbers",
+    "after_call:sender",
+    "before_commit:console.conversations",
+)
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, pathlib.Path]]:
+    folder = tmp_path_factory.mktemp("crashing")
+    marks = folder / "marks"
+    marks.mkdir()
+    stack = Stack(
+        folder,
+        {
+            "PANIER_FAIL_POINTS": ",".join(POINTS),
+            "PANIER_FAIL_MARKS": str(marks),
+            "PANIER_SENDER_DOUBT_SECONDS": "3",
+        },
+    )
+    try:
+        yield stack.start(), marks
+    finally:
+        stack.stop()
+
+
+def pressed(customer: Customer, prefix: str) -> None:
+    def there() -> str | None:
+        ids = [i for message in customer.received() for i in reply_ids(message["body"])]
+        return next((i for i in reversed(ids) if i.startswith(prefix)), None)
+
+    customer.act(press=eventually(f"a button {prefix}", there, 90))
+
+
+def test_a_purchase_survives_a_kill_at_every_step(crashing: tuple[Stack, pathlib.Path]) -> None:
+    stack, marks = crashing
+    customer = Customer(stack, "Anne", wa_id="33612349999")
+    customer.act(text="bonjour")
+    pressed(customer, "catalog:menu")
+    customer.act(cart=[{"sku": "croissant", "quantity": 3}, {"sku": "pain-campagne", "quantity": 1}])
+    pressed(customer, "checkout:start")
+    pressed(customer, "checkout:collect")
+    pressed(customer, "checkout:confirm:")
+    link = eventually("the link to pay", lambda: link_of(customer.received()), 90)
+    order_id = link.partition("?")[0].rpartition("/")[2]
+    order = stack.ask("orders", "show", order_id)
+    assert order["total_minor"] == 3 * 140 + 320
+    for _ in range(3):
+        eventually("the notification to be taken", lambda: stack.pay(order, "pay-crash") == 200, 60)
+
+    eventually("the order to be paid", lambda: stack.ask("orders", "show", order_id)["payment_state"] == "paid", 90)
+    eventually("the receipt", lambda: "7,40" in words_of(customer.received()[-1:]), 90)
+
+    died = {mark.name: int(mark.read_text()) for mark in marks.iterdir()}
+    assert set(POINTS) <= set(died), f"nobody died at {set(POINTS) - set(died)}"
+    assert all(count > 0 for count in died.values()), "somebody died with nothing in hand"
+
+    eventually("the stack to be ready again", stack.is_ready, 60)
+    [paid] = [o for o in stack.ask("orders", "list", "--shop", SHOP)]
+    assert (paid["state"], paid["paid_minor"]) == ("paid", 740)
+    stock = {p["sku"]: p for p in stack.ask("catalog", "list", "--shop", SHOP)}
+    assert (stock["croissant"]["reserved"], stock["croissant"]["sold"]) == (0, 3)
+    assert (stock["pain-campagne"]["reserved"], stock["pain-campagne"]["sold"]) == (0, 1)
+    assert stack.ask("dead", "list") == []
+    # The journal ends the doubt by the log: a message in doubt is sent again only if no status told of it.
+    answers = words_of(customer.received())
+    assert answers.count('"checkout:confirm:') == 1, "the summary came twice"
+    assert sum(link_of([m]) is not None for m in customer.received()) == 1, "the link came twice"
+
+    eventually("the sales", lambda: stack.ask("sales", "verify")["equal"], 60)
