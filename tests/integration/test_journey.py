@@ -2,7 +2,7 @@
 
 import pytest
 from spans import Collector, Span
-from stack import NUMBER, SHOP, Customer, Stack, eventually, link_of, reply_ids, words_of
+from stack import CATALOG, NUMBER, SHOP, Customer, Stack, eventually, link_of, reply_ids, words_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -113,6 +113,12 @@ def test_the_last_one_is_sold_once(stack: Stack) -> None:
     assert sum(link is not None for link in links) == 1, links
 
 
+def cart_of(sku: str, quantity: object, currency: str = "EUR") -> dict:
+    """A WhatsApp cart as no phone would send it."""
+    item = {"product_retailer_id": sku, "quantity": quantity, "item_price": 1.4, "currency": currency}
+    return {"type": "order", "order": {"catalog_id": CATALOG, "product_items": [item]}}
+
+
 def test_odd_input_gets_a_clear_answer_and_stops_nobody(stack: Stack) -> None:
     customer = Customer(stack, "Zoé")
     for action in (
@@ -122,7 +128,10 @@ def test_odd_input_gets_a_clear_answer_and_stops_nobody(stack: Stack) -> None:
         {"press": "cart:add:no-such-thing", "force": True},
         {"press": "checkout:order:not-an-order", "force": True},
         {"press": "from:another:age", "force": True},
-        {"cart": [{"sku": "croissant", "quantity": 100}]},
+        {"raw": cart_of("croissant", 0)},
+        {"raw": cart_of("croissant", 100)},
+        {"raw": cart_of("croissant", "two")},
+        {"raw": cart_of("croissant", 1, currency="USD")},
         {"location": {"latitude": 48.6, "longitude": -2.0}},
     ):
         customer.act(**action)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from panier_cli import children
 from panier_cli.engines import Engine, kafka, wait_until_answering
@@ -71,7 +72,7 @@ class Ingest:
             return 0, "not listening"
 
     async def until_ready(self, status: int) -> str:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (now := await self.ready())[0] != status:
                 assert self.process.returncode is None
                 await asyncio.sleep(0.05)
@@ -118,6 +119,7 @@ def text(wamid: str) -> dict[str, Any]:
     return {"from": "33699999999", "id": wamid, "timestamp": "1750000000", "type": "text", "text": {"body": "panier"}}
 
 
+@pytest.mark.timeout(300)  # a broker starts twice
 async def test_a_broker_that_is_killed_is_told_and_waited_out(
     broker: Broker, ingest: Ingest, make_webhook: Any, sign: Any
 ) -> None:

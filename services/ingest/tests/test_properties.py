@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from panier_common.contracts.events import AccountChanged, DeliveryChanged, Event, MessageReceived
 from panier_common.event import decode, encode
+from panier_ingest import envelope
 from panier_ingest.envelope import updates_of
 from panier_ingest.record import record_of
 from panier_ingest.repair import repaired
@@ -124,3 +126,29 @@ def test_each_recorded_message_is_found_by_its_own_bytes(webhook_name: str, webh
     check_nothing_is_lost(json.loads(body))
     for update in updates_of(body, {}, NOW):
         assert bytes(msgspec.json.decode(encode(update.event), type=dict[str, msgspec.Raw])["raw"]) in body
+
+
+def test_the_shortcut_gives_what_the_careful_way_gives(webhooks: dict[str, bytes]) -> None:
+    documents = [json.loads(body) for body in webhooks.values()]
+
+    def careful(body: bytes) -> list[envelope.Update]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(envelope, "_usual", lambda *_: None)
+            return updates_of(body, {}, NOW)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.sampled_from(documents) | mutated(documents))
+    def run(document: Any) -> None:
+        if isinstance(document, dict):
+            body = json.dumps(document).encode()
+            found, expected = updates_of(body, {}, NOW), careful(body)
+            assert [(one.id, one.at, encode(one.event)) for one in found] == [
+                (one.id, one.at, encode(one.event)) for one in expected
+            ]
+
+    run()
+
+
+def test_the_shortcut_is_taken(webhooks: dict[str, bytes]) -> None:
+    usual = [body for body in webhooks.values() if envelope._usual(body, {}, NOW) is not None]
+    assert len(usual) > 60

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +18,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(telemetry, "_TRACER", provider.get_tracer("panier"))
     monkeypatch.setattr(telemetry, "tracing", lambda: True)
     yield exporter
@@ -54,3 +56,19 @@ async def test_a_refusal_is_told_in_the_span(door: Any, spans: InMemorySpanExpor
     (span,) = spans.get_finished_spans()
     assert span.attributes is not None
     assert span.attributes["http.response.status_code"] == 401
+
+
+async def test_a_payment_has_a_trace_too(door: Any, spans: InMemorySpanExporter, sign: Any) -> None:
+    body = b'{"id": "note-9", "order_id": "o", "state": "paid", "minor": 1, "currency": "EUR"}'
+    headers = {"X-Panier-Signature": sign(body, "payment-secret")}
+    assert (await door.send("POST", "/webhooks/payments/simulated", data=body, headers=headers)).status == 200
+    send, server = spans.get_finished_spans()
+    assert (server.name, send.name) == ("POST /webhooks/payments/{provider}", "send panier.payment.v1")
+    assert send.parent is not None
+    assert send.parent.span_id == server.context.span_id
+
+
+async def test_the_handshakes_token_is_in_no_span(door: Any, spans: InMemorySpanExporter) -> None:
+    query = {"hub.mode": "subscribe", "hub.verify_token": "verify-token", "hub.challenge": "1"}
+    assert (await door.send("GET", "/webhooks/whatsapp", params=query)).status == 200
+    assert not [span for span in spans.get_finished_spans() if "verify-token" in span.to_json()]

@@ -41,3 +41,11 @@ def test_lag_in_records_and_seconds_by_topic() -> None:
     progress.look({CART: 5, ORDER: 5}, {CART: 5, ORDER: 5}, 100)
     progress.look({CART: 5, ORDER: 5}, {CART: 9, ORDER: 5}, 103)
     assert progress.lag() == {"cart": (4, 3), "order": (0, 0)}
+
+
+def test_a_broker_that_cannot_be_asked_is_told_until_it_answers() -> None:
+    progress = Progress(30)
+    progress.unreachable = True
+    assert progress.why_stalled() == "the broker does not answer"
+    progress.look({CART: 5}, {CART: 5}, 0)
+    assert progress.why_stalled() is None

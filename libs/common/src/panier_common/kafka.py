@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 
-import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -21,8 +21,6 @@ from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPIC_OF, TOPIC
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 512 * 1024
 DRAIN_SECONDS = 5.0
-
-log = structlog.get_logger()
 
 
 @lru_cache(maxsize=65536)
@@ -64,10 +62,9 @@ class Producer:
 
     async def throw_away(self, failed: AIOKafkaProducer) -> None:
         """Stop using this producer: what it still held may arrive late, and is then dropped as a repeat."""
-        async with self._lock:
-            if self._current is failed:
-                self._current = None
-        await _stop(failed)
+        if self._current is failed:
+            self._current = None  # before anything is awaited: nobody gets it again
+        await _end(failed)
 
     async def partitions(self, topic: str) -> int:
         producer = await self.get()
@@ -130,8 +127,17 @@ def _append(batch: object, record: Outgoing) -> object | None:
 async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         await asyncio.wait_for(producer.stop(), DRAIN_SECONDS)
-    except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("producer did not stop cleanly", error=type(error).__name__)
+    except (TimeoutError, KafkaError, OSError):
+        await _end(producer)
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """End a producer without waiting for what it holds: its task and its connections."""
+    producer._closed = True
+    with suppress(KafkaError, OSError):
+        if producer._sender is not None and producer._sender.sender_task is not None:
+            await producer._sender.close()
+        await producer.client.close()
 
 
 def consumer(bootstrap_servers: str, group: str, client_id: str) -> AIOKafkaConsumer:

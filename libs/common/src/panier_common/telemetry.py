@@ -245,3 +245,5 @@ def _set_up_logs(service: str, level: str) -> None:
         structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared)
     )
     logging.basicConfig(handlers=[handler], level=max(getattr(logging, level.upper(), 20), logging.WARNING), force=True)
+    # Each of its retries is a line; that an engine is away is said by the runner, once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

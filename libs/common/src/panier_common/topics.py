@@ -88,7 +88,7 @@ COMMAND = Topic(
 OUTBOUND = Topic(
     "panier.outbound.v1",
     "phone_number_id",
-    ("catalog", "cart", "checkout", "console"),
+    ("catalog", "cart", "checkout", "console", "sender"),
     ("sender", "console"),
     (e.MessageRequested,),
 )

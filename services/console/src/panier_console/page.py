@@ -3,6 +3,7 @@
 from importlib import resources
 
 from fastapi import FastAPI, Request, Response
+from panier_common.web import NO_TELEMETRY
 
 # No script, no frame, nothing from elsewhere.
 HEADERS = {
@@ -23,7 +24,7 @@ def page_app() -> FastAPI:
     folder = resources.files("panier_console") / "pages"
     pages = {language: (folder / f"{language}.html").read_bytes() for language in LANGUAGES}
     style = (folder / "style.css").read_bytes()
-    app = FastAPI(title="panier-console-page", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="panier-console-page", docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
 
     @app.get("/")
     async def page(request: Request) -> Response:

@@ -20,7 +20,8 @@ async def serve() -> None:
         shops = process.follow_shops()
         publisher = Publisher(process.producer, (INBOUND, DELIVERY, PAYMENT, ACCOUNT), settings.acknowledge_seconds)
         process.add_check("kafka", publisher.trouble)
-        public = Server(create_app(settings, shops, publisher), settings.host, settings.port)
+        app = create_app(settings, shops, publisher)
+        public = Server(app, settings.host, settings.port, proxy_headers=False)
         process.add_task("door", _open(public, publisher, settings))
         await process.run()
 

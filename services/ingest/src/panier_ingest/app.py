@@ -10,7 +10,8 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from opentelemetry.trace import SpanKind
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry.trace import Span
 from panier_common import telemetry
 from panier_common.contracts.events import PaymentNotified
 from panier_common.event import inbound_id
@@ -19,7 +20,8 @@ from panier_payments import PROVIDERS, BadNotification, BadSignature
 
 from panier_ingest import metrics
 from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
-from panier_ingest.door import PATH, Door, problem
+from panier_ingest.door import PATH, Door, end_span, problem, send_span, server_span
+from panier_ingest.envelope import Update
 from panier_ingest.publisher import NotAcknowledged, Publisher
 from panier_ingest.record import record_of
 from panier_ingest.repair import repaired
@@ -28,8 +30,13 @@ from panier_ingest.settings import IngestSettings
 PAYMENTS_PATH = "/webhooks/payments/{provider}"
 
 
-def create_app(settings: IngestSettings, shops: ShopDirectory, publisher: Publisher) -> FastAPI:
-    app = FastAPI(title="Panier ingest", docs_url=None, redoc_url=None, openapi_url=None)
+def create_app(settings: IngestSettings, shops: ShopDirectory, publisher: Publisher) -> Door:
+    """The application of the public port. The door stands before the framework, not among its middleware:
+    what the framework does around each request costs as much as the door's own work.
+    """
+    # The framework's own spans would carry the handshake's token, and come on top of ours.
+    quiet = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
+    app = FastAPI(title="Panier ingest", docs_url=None, redoc_url=None, openapi_url=None, telemetry=quiet)
     room = Room(settings.waiting_bytes, settings.waiting_requests)
     _add_handshake(app, settings.meta_verify_token.get_secret_value())
     payments = Payments(
@@ -40,15 +47,14 @@ def create_app(settings: IngestSettings, shops: ShopDirectory, publisher: Publis
         settings.retry_after_seconds,
     )
     app.add_api_route(PAYMENTS_PATH, payments.take, methods=["POST"])
-    app.add_middleware(
-        Door,
+    return Door(
+        app,
         secrets=settings.app_secrets,
         shops=shops,
         publisher=publisher,
         room=room,
         retry_after_seconds=settings.retry_after_seconds,
     )
-    return app
 
 
 def _add_handshake(app: FastAPI, verify_token: str) -> None:
@@ -84,27 +90,29 @@ class Payments:
 
     async def take(self, provider: str, request: Request) -> Response:
         """A notification: 200 once published."""
+        span = server_span(PAYMENTS_PATH) if telemetry.tracing() else None
         size = declared(request.headers.get("content-length"))
         headers = {}
         if not self._room.take(size):
             status = 503
         else:
             try:
-                status = await self._answer(provider, request)
+                status = await self._answer(provider, request, span)
             except TooLarge as error:
                 status, headers = 413, {} if error.read_on else {"connection": "close"}
             except Gone:
-                status = 499
+                status = 400  # read by nobody
             finally:
                 self._room.give(size)
         metrics.payment_answered(status)
+        end_span(span, status)
         if status == 200:
             return Response()
         if status == 503:
             headers["retry-after"] = self._retry_after
-        return Response(problem(status if status != 499 else 400), status, headers, "application/problem+json")
+        return Response(problem(status), status, headers, "application/problem+json")
 
-    async def _answer(self, provider: str, request: Request) -> int:
+    async def _answer(self, provider: str, request: Request, span: Span | None) -> int:
         if not self._shops.loaded:
             return 503
         if not self._is_used(provider):
@@ -116,26 +124,24 @@ class Payments:
             return 401
         except (BadNotification, RecursionError):
             return 400
-        return await self._keep(msgspec.structs.replace(event, raw=msgspec.Raw(repaired(raw))))
+        return await self._keep(msgspec.structs.replace(event, raw=msgspec.Raw(repaired(raw))), span)
 
     def _is_used(self, provider: str) -> bool:
         known = PROVIDERS.get(provider)
         used = any(shop.payment_provider == provider for shop in self._shops.by_id.values())
         return known is not None and known.takes_payments and used
 
-    async def _keep(self, event: PaymentNotified) -> int:
+    async def _keep(self, event: PaymentNotified, span: Span | None) -> int:
         """The same notification again has the same id; checkout knows it by the provider's."""
-        event_id = inbound_id(event.provider, event.notification_id, "payment")
-        span = None
-        if telemetry.tracing():
-            span = telemetry.start_span(f"POST {PAYMENTS_PATH}", SpanKind.SERVER, None, {})
-        parent = telemetry.traceparent_of(span) if span is not None else None
+        update = Update(event, inbound_id(event.provider, event.notification_id, "payment"), event.at)
+        send = send_span(update, telemetry.traceparent_of(span)) if span is not None else None
+        parent = telemetry.traceparent_of(send) if send is not None else None
         try:
-            await self._publisher.publish([record_of(event, event_id, event.at, None, parent)])
+            await self._publisher.publish([record_of(event, update.id, update.at, None, parent)])
         except NotAcknowledged:
             return 503
         finally:
-            if span is not None:
-                span.end()
+            if send is not None:
+                send.end()
         metrics.update_kept(event)
         return 200

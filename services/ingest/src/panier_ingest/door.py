@@ -13,6 +13,7 @@ import msgspec
 from opentelemetry.trace import Span, SpanKind
 from panier_common import telemetry
 from panier_common.contracts.events import MessageReceived
+from panier_common.failpoints import fail_point
 from panier_common.shops import ShopDirectory
 from panier_common.topics import TOPIC_OF
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,7 +60,7 @@ class Door:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
             await self._app(scope, receive, send)
             return
-        span = _server_span() if telemetry.tracing() else None
+        span = server_span(PATH) if telemetry.tracing() else None
         close = False
         try:
             status = await self._answer(scope, receive, telemetry.traceparent_of(span) if span else None)
@@ -68,9 +69,7 @@ class Door:
         except Gone:
             status = 499
         metrics.webhook_answered(status)
-        if span is not None:
-            span.set_attribute("http.response.status_code", status)
-            span.end()
+        end_span(span, status)
         if status == 200:
             await send(_OK)
             await send(_EMPTY)
@@ -98,7 +97,7 @@ class Door:
             updates = updates_of(body, self._shops.by_number, datetime.now(UTC))
         except NotAnObject:
             return 400
-        spans = [_send_span(update, traceparent) for update in updates] if traceparent is not None else []
+        spans = [send_span(update, traceparent) for update in updates] if traceparent is not None else []
         try:
             await self._publisher.publish(self._records(updates, spans))
         except NotAcknowledged:
@@ -106,6 +105,7 @@ class Door:
         finally:
             for span in spans:
                 span.end()
+        fail_point("before_answer", "ingest", len(updates))
         for update in updates:
             metrics.update_kept(update.event)
         return 200
@@ -157,11 +157,19 @@ def problem(status: int) -> bytes:
     )
 
 
-def _server_span() -> Span:
-    attributes = {"http.request.method": "POST", "http.route": PATH}
-    return telemetry.start_span(f"POST {PATH}", SpanKind.SERVER, None, attributes)
+def server_span(path: str) -> Span:
+    """The root of a webhook's trace; it knows the route and nothing of what was sent."""
+    attributes = {"http.request.method": "POST", "http.route": path}
+    return telemetry.start_span(f"POST {path}", SpanKind.SERVER, None, attributes)
 
 
-def _send_span(update: Update, traceparent: str) -> Span:
+def end_span(span: Span | None, status: int) -> None:
+    if span is not None:
+        span.set_attribute("http.response.status_code", status)
+        span.end()
+
+
+def send_span(update: Update, traceparent: str) -> Span:
+    """One record on its way, under the webhook's span."""
     event = update.event
     return telemetry.start_send(TOPIC_OF[type(event)].name, event.ce_type, update.id, traceparent)

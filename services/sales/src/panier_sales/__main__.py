@@ -20,7 +20,7 @@ async def sales() -> None:
         process.add_check("progress", progress.why_stalled)
         process.add_lag(progress.lag)
         process.add_router(router(worker, shops))
-        process.add_task("count", worker.run())
+        process.add_task("count", worker.run(progress.answered))
         process.add_task("progress", watch(progress, servers, GROUP, SOURCES))
         process.add_task("snapshots", publish_changes(worker, shops, process.producer))
         await process.run()

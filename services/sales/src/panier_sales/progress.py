@@ -6,7 +6,7 @@ what it sees.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 LOOK_EVERY_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -31,18 +32,24 @@ class Progress:
     level_at: dict[str, float] = field(default_factory=dict)
     moved_at: float | None = None
     looked_at: float = 0.0
+    unreachable: bool = False
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def look(self, committed: Offsets, ends: Offsets, now: float) -> None:
         """Take in one look at the broker."""
         if self.moved_at is None or committed != self.committed or not _waiting(committed, ends):
             self.moved_at = now
         self.committed, self.ends, self.looked_at = committed, ends, now
+        self.unreachable = False
+        self.answered.set()
         for topic in {tp.topic for tp in ends}:
             if topic not in self.level_at or not self.records(topic):
                 self.level_at[topic] = now
 
     def why_stalled(self) -> str | None:
         """Why the figures must be doubted; None when they move or nothing waits."""
+        if self.unreachable:
+            return "the broker does not answer"
         if self.moved_at is None or self.looked_at - self.moved_at < self.patience_seconds:
             return None
         return f"no offset committed for {self.looked_at - self.moved_at:.0f} s while records wait"
@@ -60,23 +67,33 @@ def _waiting(committed: Offsets, ends: Offsets) -> bool:
     return any(end > committed.get(tp, 0) for tp, end in ends.items())
 
 
-async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: Iterable[str]) -> None:
-    """Look at the broker until cancelled; a broker that cannot be asked is asked again."""
+async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+    """Look at the broker until cancelled; one that cannot be asked is asked again."""
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-        reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
         try:
+            await _look_on(progress, bootstrap_servers, group, topics)
+        except (KafkaError, OSError, TimeoutError) as error:
+            if not progress.unreachable:
+                log.warning("the broker cannot be asked for offsets", error=type(error).__name__)
+            progress.unreachable = True
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def _look_on(progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+    """Look again and again; raises when the broker does not answer in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
             await admin.start()
             await reader.start()
-            while True:
+        while True:
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await _look(progress, admin, reader, group, topics)
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-        except (KafkaError, OSError) as error:
-            log.warning("the broker cannot be asked for offsets", error=type(error).__name__)
-        finally:
-            await reader.stop()
-            await admin.close()
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+    finally:
+        await reader.stop()
+        await admin.close()
 
 
 async def _look(
@@ -84,7 +101,7 @@ async def _look(
     admin: AIOKafkaAdminClient,
     reader: AIOKafkaConsumer,
     group: str,
-    topics: Iterable[str],
+    topics: Sequence[str],
 ) -> None:
     tps = [
         TopicPartition(description["topic"], partition["partition"])
@@ -92,6 +109,8 @@ async def _look(
         for partition in description["partitions"]
     ]
     found = await admin.list_consumer_group_offsets(group, partitions=tps)
+    if not tps or not found.keys() >= set(tps):
+        raise KafkaError("the broker is not ready to tell")  # just back: its answers have holes
     ends = await reader.end_offsets(tps)
     begins = await reader.beginning_offsets(tps)
     # Nothing committed yet: the counting begins at the beginning, which retention may have moved.

@@ -11,13 +11,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import faust
 import msgspec
 import structlog
 from faust.tables.manager import TableManager
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import StreamT
+from mode.threads import ServiceThread, WorkerThread
 from panier_common import telemetry
 from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode, from_wire, types_of
 from panier_common.shops import ShopDirectory
@@ -49,6 +51,15 @@ _WANTED = types_of(COUNTED)
 log = structlog.get_logger()
 
 
+class _Thread(WorkerThread):
+    """Faust's consumer thread, which waits a minute and more for a broker that does not answer: at the end of
+    the process it is left behind."""
+
+    def __init__(self, service: ServiceThread, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
 class Worker:
     """Counts until it is cancelled; `changed` holds the (shop, day) pairs counted since they were taken."""
 
@@ -56,6 +67,7 @@ class Worker:
         self._shops = shops
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.changed: set[tuple[str, str]] = set()
+        AIOKafkaConsumerThread.Worker = _Thread
         self._app = _faust_app(bootstrap_servers)
         self._days = cast("faust.Table[str, bytes]", self._app.Table(TABLE, key_type=str, value_type=bytes))
         if self._days.changelog_topic_name != CHANGELOGS[0].name:
@@ -65,8 +77,11 @@ class Worker:
         )
         self._app.agent(source, concurrency=1, name="panier_sales.count")(self._count_all)
 
-    async def run(self) -> None:
+    async def run(self, broker_answers: asyncio.Event) -> None:
         """Work; raises what broke the worker, so that the process ends and is started anew."""
+        await broker_answers.wait()
+        while not self._shops.loaded:  # noqa: ASYNC110 (it tells by being asked): a day needs its time zone
+            await asyncio.sleep(0.1)
         try:
             await self._app.start()
             self.changed.update((place.shop, place.day) for place, _ in self._counted())
@@ -76,7 +91,14 @@ class Worker:
                 self._broken.result()
             raise self._app.crash_reason or RuntimeError("Faust stopped by itself")
         finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        try:
             await asyncio.wait_for(self._app.stop(), STOP_SECONDS)
+        except TimeoutError:
+            # What was not committed is counted again, to no effect.
+            log.warning("the broker did not let Faust leave in time")
 
     def why_not_ready(self) -> str | None:
         tables = cast(TableManager, self._app.tables)
