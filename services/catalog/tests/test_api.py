@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from aiokafka.errors import KafkaConnectionError
 from panier_catalog import api
 from panier_common.postgres import Pool
 from panier_common.web import Server, admin_app
@@ -25,10 +26,15 @@ TABLE = {
 }
 
 
+async def away() -> int:
+    raise KafkaConnectionError
+
+
 @pytest.fixture
-async def client(pool: Pool) -> AsyncIterator[ClientSession]:
+async def client(pool: Pool, request: pytest.FixtureRequest) -> AsyncIterator[ClientSession]:
+    partitions = getattr(request, "param", twelve)
     app, internal = admin_app("catalog", "0", TOKEN, lambda: None, dict)
-    internal.include_router(api.router(pool, twelve))
+    internal.include_router(api.router(pool, partitions))
     app.include_router(internal)
     server = Server(app, "127.0.0.1", 0)
     await server.start()
@@ -136,3 +142,13 @@ async def test_shops_with_a_fault_are_refused_whole(client, change, said):
 async def test_without_the_token_nothing_is_told(client):
     async with client.get("/internal/shops", headers={"Authorization": "Bearer guess"}) as response:
         assert response.status == 401
+
+
+@pytest.mark.parametrize("client", [away], indirect=True)
+async def test_without_a_broker_nothing_is_written(client):
+    status, (problem,) = await send(client, SHOP, feed_text(row("a")))
+    assert (status, problem["code"]) == (503, "broker_away")
+    async with client.put("/internal/shops", json={"shops": [TABLE]}) as response:
+        assert response.status == 503
+    async with client.get("/internal/shops") as response:
+        assert [shop["id"] for shop in await response.json()] == [GARDEN.shop]

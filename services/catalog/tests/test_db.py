@@ -202,11 +202,15 @@ async def test_shops_are_told_of_when_they_change(pool):
         await intake.apply_shops(pool, file("Leeds", GARDEN.numbers[0].phone_number_id), twelve)
 
 
-async def test_a_first_catalogue_is_loaded_once(pool):
-    body = feed_text(row("a")).encode()
+async def test_a_first_catalogue_is_loaded_once_and_to_its_end(pool):
+    products = tuple(fed(f"s{n:04}", "Bêche") for n in range(1001))
+    async for step in intake.import_feed(pool, GARDEN, Feed(products, ()), twelve):
+        assert step.done == 1000
+        break  # as if the process had died here
+    body = feed_text(row("s0000"), row("t")).encode()
     first = await intake.import_first(pool, GARDEN, body, twelve)
     assert first is not None
-    assert first.created == 1
+    assert (first.created, first.updated) == (1, 1)
     assert await intake.import_first(pool, GARDEN, feed_text(row("b")).encode(), twelve) is None
 
 

@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from panier_catalog.shops import parse
 from panier_common.contracts.events import (
     Event,
-    MessageReceived,
     MessageRequested,
     ProductChanged,
     ShopConfigured,
@@ -56,6 +54,7 @@ async def eventually(what: str, look: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def published(broker: str) -> list[Event]:
+    """What was told of this test's shop: other tests use the same broker."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
@@ -63,11 +62,15 @@ async def published(broker: str) -> list[Event]:
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
-        events: list[Event] = []
+        events: dict[str, Event] = {}
         while not all([await consumer.position(tp) >= ends[tp] for tp in partitions]):
             for records in (await consumer.getmany(timeout_ms=100)).values():
-                events += [decode(from_wire(r.headers)["ce_type"], r.value) for r in records if r.value]
-        return events
+                for record in records:
+                    headers = from_wire(record.headers)
+                    # An outbox may publish twice, in order and under the same ids: readers drop the second.
+                    if record.value and headers["ce_id"] not in events:
+                        events[headers["ce_id"]] = decode(headers["ce_type"], record.value)
+        return [event for event in events.values() if getattr(event, "shop", None) == GARDEN]
     finally:
         await consumer.stop()
 
@@ -121,7 +124,6 @@ async def test_from_a_shops_file_to_an_answer_and_a_reservation(
             return "shop[0].currency" in ((await readiness()).get("why") or "")
 
         await eventually("the fault to be told", says_the_fault)
-        assert parse(FILE)
         shops.write_text(FILE)
 
         async def ready() -> bool:
@@ -151,4 +153,3 @@ async def test_from_a_shops_file_to_an_answer_and_a_reservation(
     assert [type(e) for e in events if isinstance(e, StockReserved | StockRefused)] == [StockReserved, StockRefused]
     spade = [(e.version, e.sold_out) for e in events if isinstance(e, ProductChanged) and e.sku == "spade"]
     assert spade == [(1, False), (2, True)]
-    assert isinstance(hello, MessageReceived)

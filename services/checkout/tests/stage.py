@@ -106,7 +106,13 @@ class Stage:
 
     # The other services.
 
-    def checkout(self, lines: tuple[e.Line, ...] = LINES, last_order: str | None = None, note: str = "") -> "Stage":
+    def checkout(
+        self,
+        lines: tuple[e.Line, ...] = LINES,
+        last_order: str | None = None,
+        note: str = "",
+        wamid: str = "",
+    ) -> "Stage":
         self.cart_version += 1
         self.play(
             e.CheckoutRequested(
@@ -120,7 +126,7 @@ class Stage:
                 currency="EUR",
                 total_minor=sum(line.total_minor for line in lines),
                 at=self.now,
-                wamid=f"wamid.start{self.serial}",
+                wamid=wamid or f"wamid.start{self.serial}",
                 note=note,
                 last_order=last_order,
             )

@@ -208,6 +208,14 @@ def test_a_cart_that_has_not_heard_of_the_last_order_is_asked_anew(stage):
     assert stage.checkout(last_order=order.order_id).buttons == ["checkout:collect"]
 
 
+def test_a_cart_is_asked_anew_only_once_for_one_request(stage):
+    stage.placed()
+    stage.checkout(last_order=None, wamid="w").checkout(last_order=None, wamid="w")
+    assert stage.happened(e.CartAsked) == []
+    assert "cart:show" in stage.buttons
+    assert stage.checkout(last_order=None, wamid="another").happened(e.CartAsked)
+
+
 def test_short_stock_is_named_with_a_way_on(stage):
     stage.checkout().press("checkout:collect").press("checkout:confirm")
     stage.refused(short=(e.ShortLine("croissant", 4, 3), e.ShortLine("tradition", 2, 0)))
@@ -286,7 +294,7 @@ def test_nothing_to_pay_is_placed_at_once(stage):
 
 
 def test_numbers_follow_each_other(stage):
-    assert [stage.placed().number for _ in range(3)] == ["A-100", "A-101", "A-102"]
+    assert [stage.placed().number for _ in range(3)] == ["G3-100", "G3-101", "G3-102"]
 
 
 def test_english_for_who_speaks_it(make_stage):

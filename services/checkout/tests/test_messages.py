@@ -56,6 +56,12 @@ def test_a_typed_title_wins_over_an_open_question(stage):
     assert "checkout:confirm" in stage.say("12 rue des Lilas").buttons[0]
 
 
+def test_a_contract_word_is_answered_and_the_question_stays_open(stage):
+    stage.checkout((e.Line("gateau", "Gâteau", 2, 1000),)).press("checkout:deliver")
+    assert "catalog:menu" in stage.say("Commandes !").buttons
+    assert stage.say("12 rue des Lilas").buttons[0].startswith("checkout:confirm:")
+
+
 @pytest.mark.parametrize("content", [m.Location(1.0, 2.0), m.Form("address", "{}")])
 def test_a_place_that_nobody_asked_for_gets_a_friendly_answer(stage, content):
     assert "catalog:menu" in stage.send(content).buttons

@@ -1,7 +1,11 @@
 """Orders that exist: seen, paid, cancelled, repeated by their customer, and moved on by the shop."""
 
+import re
+
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
+from panier_checkout.order import cancellation, number_of
 from panier_common.contracts import events as e
 from panier_common.contracts.outbound import LinkMessage, ListMessage
 
@@ -24,7 +28,7 @@ def test_my_orders_lists_the_last_ten_newest_first(stage):
     (listed,) = stage.messages
     assert isinstance(listed, ListMessage)
     assert stage.buttons == [f"checkout:order:{o.order_id}" for o in reversed(orders[2:])]
-    assert "A-111 · à payer" in [row.title for row in listed.sections[0].rows]
+    assert "G3-111 · à payer" in [row.title for row in listed.sections[0].rows]
     assert "8,20 €" in listed.sections[0].rows[0].description.replace("\xa0", " ")
 
 
@@ -60,6 +64,19 @@ def test_an_order_is_shown_by_its_id_and_by_its_number(stage, by):
         f"checkout:cancel:{order.order_id}",
         "console:person",
     ]
+
+
+def test_an_order_is_paid_where_it_was_placed(stage):
+    order = stage.placed()
+    stage.shop = replace(stage.shop, payment_provider="on_collection")
+    assert isinstance(stage.press(f"checkout:pay:{order.order_id}").messages[0], LinkMessage)
+    assert stage.told(order).order.state == "paid"
+
+
+def test_numbers_of_a_shop_are_all_different():
+    numbers = {number_of("bakery", serial) for serial in range(3000)}
+    assert len(numbers) == 3000
+    assert all(re.fullmatch("[A-Z][2-9]-[0-9]{3,4}", number) for number in numbers)
 
 
 def test_the_link_is_sent_again(stage):
@@ -117,7 +134,7 @@ def test_the_shop_moves_a_paid_order_on_and_the_customer_is_told(stage):
     ("moves", "refused", "lawful"),
     [
         ([], "accepted", "paid, cancelled, expired"),
-        ([], "paid", "paid, cancelled, expired"),
+        ([], "paid", "awaiting_payment: cancelled"),
         (["paid"], "paid", "accepted"),
         (["paid"], "cancelled", "refunded"),
         (["paid", "ready"], "accepted", "on_the_way, completed, refunded"),
@@ -193,3 +210,12 @@ def test_every_state_is_told_and_shown_in_every_language(make_stage, state, way)
         assert order.number in stage.text
         assert order.number in stage.press(f"checkout:order:{order.order_id}").text
         assert len(stage.buttons) == 3
+
+
+def test_cancelling_tells_what_had_counted_as_sold(stage):
+    """An order to be paid on collection counts when it is placed; one that waits for its payment does not."""
+    waiting = stage.placed()
+    assert cancellation(waiting, "shop", stage.now).sold_minor == 0
+    placed = structs.replace(waiting, state="placed", payment_state="none")
+    gone = cancellation(placed, "shop", stage.now)
+    assert (gone.currency, gone.sold_minor, gone.lines) == (placed.currency, placed.total_minor, placed.lines)

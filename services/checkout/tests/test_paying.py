@@ -42,6 +42,13 @@ def test_another_amount_is_a_problem_and_never_a_sale(stage, minor, currency, re
     assert stage.order.state == "paid"
 
 
+def test_another_provider_s_word_is_a_problem(stage):
+    order = stage.placed()
+    stage.play(e.PaymentRecorded(stage.conversation, "other", "n-1", order.order_id, "paid", 820, "EUR", stage.now))
+    assert [p.reason for p in stage.desk.problems] == ["wrong_provider"]
+    assert stage.order == order
+
+
 def test_a_second_payment_is_a_problem(stage):
     order = stage.placed()
     stage.told(order).told(order, "n-2")

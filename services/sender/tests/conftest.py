@@ -22,12 +22,14 @@ from panier_common.contracts.events import (
     Customer,
     DeliveryChanged,
     Event,
+    MessageReceived,
     MessageRequested,
     Number,
     ShopConfigured,
 )
+from panier_common.contracts.inbound import Text
 from panier_common.contracts.outbound import Message, TextMessage, packed
-from panier_common.event import decode, from_wire
+from panier_common.event import decode, from_wire, inbound_id
 from panier_common.identity import conversation_of
 from panier_common.kafka import Producer, apply_topics
 from panier_common.postgres import create_pool
@@ -43,7 +45,7 @@ TIMEOUT = 40.0
 async def until(condition: Callable[[], object], seconds: float = TIMEOUT) -> None:
     """Wait until the condition holds; fails when it never does."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (what changes is on the other side of a socket)
             await asyncio.sleep(0.01)
 
 
@@ -134,6 +136,7 @@ class Harness:
         self.runners: list[Runner] = []
         self._running: list[asyncio.Task] = []
         self._others: list[asyncio.Task] = []
+        self._stopped = False
 
     def follow_shops(self) -> ShopDirectory:
         return self._shops
@@ -152,11 +155,16 @@ class Harness:
 
     def check(self) -> None:
         """Raises what ended a loop or a task before its time."""
+        if self._stopped:
+            return
         for task in (*self._running, *self._others):
             if task.done():
                 task.result()
 
     async def stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
         for runner in self.runners:
             runner.stop()
         await asyncio.gather(*self._running)
@@ -200,9 +208,7 @@ class World:
         return event_id
 
     async def publish(self, event: Event, event_id: str = "", headers: dict | None = None) -> None:
-        await self.producer.publish(
-            event, event_id or str(uuid.uuid4()), datetime.now(UTC), "cart", headers or {}
-        )
+        await self.producer.publish(event, event_id or str(uuid.uuid4()), datetime.now(UTC), "cart", headers or {})
 
     async def report(self, message_id: str, status: str = "sent", **more) -> None:
         await self.publish(
@@ -243,13 +249,36 @@ class World:
                 await harness.stop()
                 pool.terminate()
 
-    async def wait_for_state(self, message_id: str, state: str) -> None:
-        """Until the journal says so of a message that was claimed before."""
+    async def hear(self, whom: str, text: str, owner: str) -> None:
+        """A customer's message, as ingest publishes it."""
+        wamid = f"wamid.{uuid.uuid4()}"
+        event = MessageReceived(
+            conversation=conversation_of(self.number, whom),
+            phone_number_id=self.number,
+            customer=self.customer(whom),
+            wamid=wamid,
+            at=datetime.now(UTC),
+            content=Text(text),
+            shop=f"bakery-{self.number}",
+        )
+        await self.publish(event, inbound_id(self.number, wamid), {"panier_owner": owner})
+
+    async def states(self) -> dict[str, str]:
+        """Message id → state, of what the journal holds."""
+        db = await asyncpg.connect(self.database_url)
+        try:
+            rows = await db.fetch("SELECT id, state FROM message WHERE phone_number_id = $1", self.number)
+        finally:
+            await db.close()
+        return {row["id"]: row["state"] for row in rows}
+
+    async def wait_for_state(self, message_id: str, state: str, attempts: int = 1) -> None:
+        """Until the journal says so of a message that was claimed that often, at least."""
         db = await asyncpg.connect(self.database_url)
         try:
             async with asyncio.timeout(TIMEOUT):
-                while state != await db.fetchval(
-                    "SELECT state FROM message WHERE id = $1 AND attempt > 0", message_id
+                while state != await db.fetchval(  # noqa: ASYNC110 (rows cannot be awaited)
+                    "SELECT state FROM message WHERE id = $1 AND attempt >= $2", message_id, attempts
                 ):
                     await asyncio.sleep(0.02)
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from panier_common.contracts.events import DeliveryError, MessageFailed, MessageSent
@@ -33,15 +34,13 @@ async def test_keeps_each_customers_order_while_others_overtake(world, graph, un
 
     graph.answer = slowly
     async with world.sender():
-        asked = [
-            await world.ask(customer, f"{customer}/{n}") for n in range(8) for customer in customers
-        ]
+        asked = [await world.ask(customer, f"{customer}/{n}") for n in range(8) for customer in customers]
         await until(lambda: len(world.sent) == len(asked))
     assert len(graph.calls) == len(asked)
     for customer in customers:
         calls = graph.to(f"+{customer}")
         assert [call.text for call in calls] == [f"{customer}/{n}" for n in range(8)]
-        assert all(before.ended <= after.began for before, after in zip(calls, calls[1:], strict=False))
+        assert all(before.ended <= after.began for before, after in pairwise(calls))
     busy = max(sum(1 for b in graph.calls if b.began <= a.began < b.ended) for a in graph.calls)
     assert busy > 3, "customers were served one after the other"
 
@@ -136,9 +135,7 @@ async def test_a_template_goes_out_of_the_window_and_text_does_not(world, graph,
     long_ago = datetime.now(UTC) - timedelta(hours=25)
     async with world.sender():
         text = await world.ask("33600000001", "hello", answers_at=long_ago)
-        template = await world.ask(
-            "33600000001", TemplateMessage(name="news", language="fr"), answers_at=long_ago
-        )
+        template = await world.ask("33600000001", TemplateMessage(name="news", language="fr"), answers_at=long_ago)
         await until(lambda: world.results(template))
     (failed,) = world.results(text)
     assert failed.reason == "window_closed"
@@ -204,3 +201,51 @@ async def test_after_kill_9_the_log_tells_what_was_sent(world, graph, until):
 
 async def hold(call, event):
     await event.wait()
+
+
+async def test_stopping_waits_for_the_calls_in_flight(world, graph, until):
+    release = asyncio.Event()
+    graph.answer = lambda call: hold(call, release)
+    async with world.sender() as sender:
+        first = await world.ask("33600000001", "one")
+        second = await world.ask("33600000001", "two")
+        await until(lambda: len(graph.calls) == 1)
+        await world.wait_for_state(second, "queued", attempts=0)
+        stopping = asyncio.create_task(sender.stop())
+        await asyncio.sleep(0.2)
+        assert not stopping.done()
+        release.set()
+        await stopping
+        await until(lambda: world.results(first))
+    assert not world.results(second)
+    assert await world.states() == {second: "ready"}
+    async with world.sender():
+        await until(lambda: world.results(second))
+    assert [call.text for call in graph.calls] == ["one", "two"]
+
+
+async def test_stop_is_confirmed_and_messages_are_marked_read(world, graph, until):
+    async with world.sender():
+        await world.hear("33600000001", "stop", owner="sender")
+        await until(lambda: graph.calls and graph.reads)
+        news = await world.ask("33600000001", "news", lane="news")
+        await until(lambda: world.results(news))
+    (call,) = graph.calls
+    assert call.text.startswith("C’est noté")
+    assert graph.reads[0]["typing_indicator"] == {"type": "text"}
+    (failed,) = world.results(news)
+    assert failed.reason == "stopped"
+
+
+async def test_a_second_sender_takes_over_without_losing_or_doubling(world, graph, until):
+    graph.answer = lambda call: asyncio.sleep(0.02)
+    async with world.sender():
+        asked = [await world.ask(f"336000000{n % 10:02}", f"{n:03}") for n in range(100)]
+        async with world.sender():
+            asked += [await world.ask(f"336000000{n % 10:02}", f"{n:03}") for n in range(100, 200)]
+            await until(lambda: len(world.sent) >= 150)
+        await until(lambda: len(world.sent) == len(asked))
+    assert len(graph.calls) == len(asked)
+    for whom in {call.whom for call in graph.calls}:
+        texts = [call.text for call in graph.to(whom)]
+        assert texts == sorted(texts)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+from aiokafka.errors import KafkaError
 from asyncpg import Record
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -34,6 +35,7 @@ def router(pool: Pool, partitions: Partitions) -> APIRouter:
 
     @routes.put("/shops")
     async def apply_shops(document: ShopsDocument) -> dict[str, Any]:
+        await _reachable(partitions)
         catalogues = {shop: text.encode() for shop, text in document.catalogues.items()}
         try:
             file = shops.checked({"shop": document.shops})
@@ -54,6 +56,7 @@ def router(pool: Pool, partitions: Partitions) -> APIRouter:
 
     @routes.post("/shops/{shop_id}/products")
     async def import_products(shop_id: str, request: Request) -> StreamingResponse:
+        await _reachable(partitions)
         shop = await _shop(pool, shop_id)
         try:
             feed = intake.read_feed(shop, await _body(request))
@@ -68,6 +71,16 @@ def router(pool: Pool, partitions: Partitions) -> APIRouter:
             return [product_document(row) for row in await db.list_products(connection, shop_id)]
 
     return routes
+
+
+async def _reachable(partitions: Partitions) -> None:
+    """Refuse early while the broker cannot say how many homes there are to publish from."""
+    try:
+        await partitions()
+    except (KafkaError, OSError) as error:
+        raise Problem(
+            503, "broker_away", f"the broker does not answer ({type(error).__name__})", "Try again when it is back."
+        ) from None
 
 
 async def _shop(pool: Pool, shop_id: str) -> ShopConfigured:

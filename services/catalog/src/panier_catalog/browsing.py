@@ -1,6 +1,5 @@
 """What a customer asks the catalogue for, read from a message or an enquiry. Pure."""
 
-import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +12,6 @@ MAX_PAGE = 1000
 GREETINGS = frozenset(
     {"bonjour", "bonsoir", "salut", "coucou", "hello", "hi", "hey", "good", "allo", "bjr", "slt", "greetings"}
 )
-_ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +111,6 @@ def greets(text: str) -> bool:
     """Whether a text for which nothing was found is a greeting: `Bonjour madame`, `hey there`."""
     words = folded(text[:200]).split()
     return 0 < len(words) <= 4 and words[0] in GREETINGS
-
-
-def without_links(text: str) -> str:
-    return _ADDRESS.sub(" ", text)
 
 
 def _page(arguments: list[str]) -> int:

@@ -63,8 +63,13 @@ async def save_shops(db: Connection, shops: Sequence[ShopConfigured]) -> None:
     )
 
 
-async def has_products(db: Connection, shop: str) -> bool:
-    return bool(await db.fetchval("SELECT EXISTS (SELECT FROM product WHERE shop = $1)", shop))
+async def is_stocked(db: Connection, shop: str) -> bool:
+    return bool(await db.fetchval("SELECT stocked FROM shop WHERE shop = $1", shop))
+
+
+async def mark_stocked(db: Connection, shop: str) -> None:
+    """Remember that a feed was imported to its end; what was interrupted is begun again."""
+    await db.execute("UPDATE shop SET stocked = true WHERE shop = $1 AND NOT stocked", shop)
 
 
 async def list_products(db: Connection, shop: str) -> list[Record]:

@@ -109,18 +109,19 @@ async def import_feed(
             if changed:
                 await announce(connection, changed, partitions, datetime.now(UTC))
         so_far = so_far.after(len(chunk), [product.version for product in changed])
-        if so_far.done == so_far.total and so_far.created + so_far.updated >= CHUNK:
-            async with pool.acquire() as connection:
-                await db.analyze(connection)
-        yield so_far
-    if not so_far.total:
-        yield so_far
+        if so_far.done < so_far.total:
+            yield so_far
+    async with pool.acquire() as connection:
+        await db.mark_stocked(connection, shop.shop)
+        if so_far.created + so_far.updated >= CHUNK:
+            await db.analyze(connection)
+    yield so_far
 
 
 async def import_first(pool: Pool, shop: ShopConfigured, body: bytes, partitions: Partitions) -> Imported | None:
-    """Load a shop's catalogue, unless it has products already: then None. Raises FeedError."""
+    """Load a shop's catalogue, unless one was loaded to its end before: then None. Raises FeedError."""
     async with pool.acquire() as connection:
-        if await db.has_products(connection, shop.shop):
+        if await db.is_stocked(connection, shop.shop):
             return None
     return [step async for step in import_feed(pool, shop, read_feed(shop, body), partitions)][-1]
 
@@ -128,7 +129,7 @@ async def import_first(pool: Pool, shop: ShopConfigured, body: bytes, partitions
 async def set_up(
     pool: Pool, file: shops.ShopsFile, catalogues: Mapping[str, bytes], partitions: Partitions
 ) -> tuple[list[Applied], dict[str, Imported]]:
-    """Apply the shops, then load the catalogue of each that has one and no products yet."""
+    """Apply the shops, then load the catalogue of each that has one and never had one loaded."""
     applied = await apply_shops(pool, file, partitions)
     loaded: dict[str, Imported] = {}
     for shop in (one.shop for one in applied):

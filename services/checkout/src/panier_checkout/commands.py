@@ -3,7 +3,6 @@
 from msgspec.structs import replace
 from panier_common.contracts.events import (
     Event,
-    OrderCancelled,
     OrderRefunded,
     OrderStatusChanged,
 )
@@ -11,10 +10,12 @@ from panier_common.contracts.events import (
 from panier_checkout import order_answers
 from panier_checkout.answers import Messages
 from panier_checkout.decision import Case, Decision, Result, events
-from panier_checkout.order import ADVANCES, LAWFUL, Order, Unlawful, moved
+from panier_checkout.order import ADVANCES, LAWFUL, Order, Unlawful, cancellation, moved
 from panier_checkout.paying import no_more_waits
 
 SHOP = "shop"
+# What only money and time bring about, whoever asks.
+_BY_THEMSELVES = ("paid", "expired")
 
 
 def advance_order(case: Case, order: Order, state: str, key: str) -> Decision:
@@ -24,7 +25,8 @@ def advance_order(case: Case, order: Order, state: str, key: str) -> Decision:
     if state == "refunded":
         return refund_order(case, order, key)
     if state not in ADVANCES:
-        return _refused(case, order, Unlawful(order.state, LAWFUL[order.state]), state, key)
+        by_hand = tuple(move for move in LAWFUL[order.state] if move not in _BY_THEMSELVES)
+        return _refused(case, order, Unlawful(order.state, by_hand), state, key)
     on = moved(order, state)
     if isinstance(on, Unlawful):
         return _refused(case, order, on, state, key)
@@ -36,7 +38,7 @@ def cancel_for_shop(case: Case, order: Order, key: str) -> Decision:
     gone = moved(order, "cancelled")
     if isinstance(gone, Unlawful):
         return _refused(case, order, gone, "cancelled", key)
-    cancelled = OrderCancelled(gone.conversation, gone.shop, gone.order_id, SHOP, case.at)
+    cancelled = cancellation(order, SHOP, case.at)
     return _done(case, gone, cancelled, order_answers.cancelled(case.voice, gone, "cancelled_by_shop"), key)
 
 

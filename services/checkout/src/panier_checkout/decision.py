@@ -71,7 +71,7 @@ class Case:
     dialogue: Dialogue
     orders: Mapping[str, Order]
     number: str
-    provider: Provider
+    providers: Mapping[str, Provider]
     voice: Voice
     to: Addressee | None = None
 
@@ -83,9 +83,15 @@ class Case:
             return found
         return next((order for order in self.orders.values() if order.number == wanted.upper()), None)
 
+    @property
+    def provider(self) -> Provider:
+        """Who takes the money of an order placed now."""
+        return self.providers[self.shop.payment_provider]
+
     def link(self, order: Order) -> str:
-        """Where the order can be paid."""
-        return self.provider.link(Payable(order.order_id, order.total_minor, order.currency)) or ""
+        """Where the order can be paid: with the provider that it was placed with."""
+        payable = Payable(order.order_id, order.total_minor, order.currency)
+        return self.providers[order.provider].link(payable) or ""
 
     def answer(self, *messages: Message) -> tuple[Effect, ...]:
         """Answers to the message that this is about."""

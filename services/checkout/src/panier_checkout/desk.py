@@ -85,8 +85,8 @@ class Desk:
             shop=shop,
             dialogue=self.dialogue(conversation),
             orders=self.orders.get(conversation, {}),
-            number=number_of(self.serials.get(shop_id, 0)),
-            provider=trade.providers[shop.payment_provider],
+            number=number_of(shop_id, self.serials.get(shop_id, 0)),
+            providers=trade.providers,
             voice=Voice(trade.words, received.language or shop.languages[0], shop.timezone),
             to=to,
         )

@@ -15,7 +15,7 @@ from panier_common.event import Received
 from panier_checkout.draft import Draft
 
 # Presses that wait for the answer about stock; more than these are answered by it as well.
-HELD_LIMIT = 16
+HELD_LIMIT = 64
 
 
 class Held(Struct, frozen=True):
@@ -34,12 +34,16 @@ class Held(Struct, frozen=True):
 
 
 class Dialogue(Struct, frozen=True, omit_defaults=True):
-    """`buttons` are those of the last message sent; `last_summary` is the draft whose summary was sent last."""
+    """`buttons` are those of the last message sent; `last_summary` is the draft whose summary was sent last.
+
+    `cart_asked` is the wamid of the request for which the cart was asked anew: it is asked once for each.
+    """
 
     conversation: str
     draft: Draft | None = None
     last_summary: str = ""
     last_order: str | None = None
+    cart_asked: str = ""
     buttons: tuple[Button, ...] = ()
     held: tuple[Held, ...] = ()
     person: bool = False

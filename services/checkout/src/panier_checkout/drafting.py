@@ -38,8 +38,11 @@ def open_draft(case: Case, request: CheckoutRequested) -> Decision:
     """Ask how to get what is in the cart, unless the cart has not yet heard of the last order."""
     last = case.dialogue.last_order
     if last is not None and request.last_order != last:
+        if case.dialogue.cart_asked == request.wamid:
+            # The cart answered without that order: better no order than the same lines twice.
+            return Decision(case.answer(*answers.no_draft(case.voice)))
         asked = CartAsked(case.conversation, case.shop.shop, request.wamid, request.at, last)
-        return Decision(events(asked))
+        return Decision(events(asked), dialogue=replace(case.dialogue, cart_asked=request.wamid))
     if not request.lines:
         return Decision(case.answer(*answers.no_draft(case.voice)))
     draft = drafts.opened(request)
@@ -190,6 +193,7 @@ def _ordered(case: Case, draft: Draft) -> Order:
         paid_minor=0,
         placed_at=case.at,
         caused_by=draft.confirmed.wamid if draft.confirmed else "",
+        provider=case.provider.name,
         note=draft.note,
     )
 

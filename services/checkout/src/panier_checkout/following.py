@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from panier_common.contracts.events import OrderCancelled, OrderRepeated
+from panier_common.contracts.events import OrderRepeated
 
 from panier_checkout import order_answers
 from panier_checkout.decision import Case, Decision, events
-from panier_checkout.order import Order, Unlawful, moved
+from panier_checkout.order import Order, Unlawful, cancellation, moved
 from panier_checkout.paying import no_more_waits
 
 
@@ -43,7 +43,7 @@ def cancel_order(case: Case, order: Order) -> Decision:
     gone = moved(order, "cancelled")
     if isinstance(gone, Unlawful):
         return Decision(case.answer(*order_answers.not_cancellable(case.voice, order)))
-    cancelled = OrderCancelled(gone.conversation, gone.shop, gone.order_id, "customer", case.at)
+    cancelled = cancellation(order, "customer", case.at)
     return Decision(
         (
             *events(cancelled),

@@ -1,10 +1,11 @@
 """An order and the moves it may make. What a move causes outside is not decided here."""
 
 from datetime import datetime
+from hashlib import sha256
 
 from msgspec import Struct
 from msgspec.structs import replace
-from panier_common.contracts.events import Customer, Fulfilment, Line
+from panier_common.contracts.events import Customer, Fulfilment, Line, OrderCancelled
 
 # CONTRACT's table of lawful moves: whatever is not in it is refused, with these named.
 LAWFUL: dict[str, tuple[str, ...]] = {
@@ -24,11 +25,12 @@ ADVANCES = ("accepted", "ready", "on_the_way", "completed")
 
 # No I, L and O, which are misread.
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ"
-_PER_LETTER = 900
+_DIGITS = "23456789"
+_FIRST = 100
 
 
 class Order(Struct, frozen=True):
-    """`paid_by` is the notification that paid it; `total_minor` includes `fees_minor`."""
+    """`provider` is asked for the money, `paid_by` the notification that paid; fees are in `total_minor`."""
 
     order_id: str
     number: str
@@ -46,6 +48,7 @@ class Order(Struct, frozen=True):
     paid_minor: int
     placed_at: datetime
     caused_by: str
+    provider: str
     note: str = ""
     paid_by: str | None = None
 
@@ -57,11 +60,15 @@ class Unlawful(Struct, frozen=True):
     lawful: tuple[str, ...]
 
 
-def number_of(serial: int) -> str:
-    """The shop's n-th order as people say it: A-100 … Z-999, then A2-100; unique for every serial."""
-    rest, low = divmod(serial, _PER_LETTER)
-    round_, letter = divmod(rest, len(_LETTERS))
-    return f"{_LETTERS[letter]}{round_ + 1 if round_ else ''}-{100 + low}"
+def number_of(shop: str, serial: int) -> str:
+    """The shop's n-th order as people say it, like K7-204.
+
+    Unique for every serial of one shop; the sign before it follows from the shop's id, so that two shops
+    rarely have the same.
+    """
+    sign = int.from_bytes(sha256(shop.encode()).digest()[:4], "big")
+    letter, digit = _LETTERS[sign % len(_LETTERS)], _DIGITS[sign // len(_LETTERS) % len(_DIGITS)]
+    return f"{letter}{digit}-{_FIRST + serial}"
 
 
 def moved(order: Order, state: str) -> Order | Unlawful:
@@ -76,3 +83,11 @@ def moved(order: Order, state: str) -> Order | Unlawful:
             return replace(order, state=state, payment_state="refunded" if order.paid_minor else "none")
         case _:
             return replace(order, state=state)
+
+
+def cancellation(order: Order, by: str, at: datetime) -> OrderCancelled:
+    """What the cancelling of this order, as it was before, tells others: one to be paid on collection was sold."""
+    gone = OrderCancelled(order.conversation, order.shop, order.order_id, by, at)
+    if order.state != "placed":
+        return gone
+    return replace(gone, currency=order.currency, sold_minor=order.total_minor, lines=order.lines)

@@ -50,6 +50,8 @@ def settle(order: Order, told: PaymentRecorded) -> Settled:
 def _problem(order: Order, told: PaymentRecorded) -> str | None:
     match order.state:
         case "awaiting_payment":
+            if told.provider != order.provider:
+                return "wrong_provider"
             if told.currency != order.currency:
                 return "wrong_currency"
             return "wrong_amount" if told.minor != order.total_minor else None

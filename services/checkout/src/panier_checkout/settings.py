@@ -1,7 +1,7 @@
 """What checkout is told by its environment."""
 
 from panier_common.settings import DatabaseSettings
-from pydantic import Field
+from pydantic import Field, HttpUrl
 from pydantic_settings import SettingsConfigDict
 
 
@@ -10,8 +10,8 @@ class CheckoutSettings(DatabaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PANIER_CHECKOUT_", populate_by_name=True)
 
-    simulated_payment_url: str = Field(
-        default="http://localhost:8070/pay",
+    simulated_payment_url: HttpUrl = Field(
+        default=HttpUrl("http://localhost:8070/pay"),
         description="The simulated provider's payment page; the order id follows as a path segment.",
         validation_alias="PANIER_SIMULATED_PAYMENT_URL",
     )

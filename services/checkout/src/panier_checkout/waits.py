@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from panier_common.contracts.events import Event
 
-# How long catalog may take to answer about an order's stock.
-STOCK_SECONDS = 60.0
+# How long catalog may take to answer about an order's stock: longer than an engine is away for a restart.
+STOCK_SECONDS = 180.0
 # A wait for payment this long or longer is reminded of once, at half of it.
 REMINDED_FROM_SECONDS = 600.0
 

@@ -50,7 +50,7 @@ WITH wanted AS (
     UNION SELECT ready.conversation FROM unnest($3::text[], $4::int[]) AS number (id, room)
     CROSS JOIN LATERAL (
         SELECT conversation FROM message WHERE phone_number_id = number.id AND state = 'ready'
-        ORDER BY position LIMIT number.room
+        ORDER BY lane <> 'answer', position LIMIT number.room
     ) AS ready
 )
 SELECT line.* FROM wanted CROSS JOIN LATERAL (

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 from panier_common.contracts.events import Event
+from panier_common.failpoints import fail_point
 from panier_common.homes import HomeLostError
 
 from panier_sender import metrics
@@ -111,6 +112,7 @@ class Dispatcher:
     async def _handle(self, entry: Entry, deadline: float) -> None:
         async with self._calls:
             answer = await self._call(entry, deadline)
+        fail_point("after_call", "sender", 1)
         self._report(entry, answer)
 
     async def _call(self, entry: Entry, deadline: float) -> Answer:
@@ -118,9 +120,11 @@ class Dispatcher:
         if left < LEAST_SECONDS or entry.home in self._released:
             return UNCALLED
         number = entry.phone_number_id
-        token = self._tokens_used[number] = self._tokens.of(number)
+        token, before = self._tokens.of(number), self._tokens_used.get(number, "")
+        self._tokens_used[number] = token
         if token is None:
-            log.error("no access token", number=number, variable=self._tokens.variable(number))
+            if before is not None:  # say so once
+                log.error("no access token", number=number, variable=self._tokens.variable(number))
             return NO_TOKEN
         self.in_flight += 1
         try:
@@ -134,6 +138,8 @@ class Dispatcher:
         metrics.CALLS.add(1, {"class": kind.value, "code": answer.code})
         if kind is Class.ACCEPTED:
             metrics.SEND_SECONDS.record((now - entry.requested_at).total_seconds(), {"lane": entry.lane})
+            if entry.answers_at is not None:
+                metrics.REPLY_SECONDS.record((now - entry.answers_at).total_seconds())
         elif kind is not Class.UNCALLED:
             log.warning(
                 "not accepted",

@@ -1,11 +1,13 @@
 """Calls of the Graph API: HTTP/1.1 with kept connections, and what each answer says. Logs no content."""
 
 import time
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from opentelemetry.trace import SpanKind, StatusCode
 from panier_common import telemetry
+from panier_common.event import TRACEPARENT
 
 from panier_sender import metrics
 from panier_sender.errors import Class, Rule, classify
@@ -13,6 +15,9 @@ from panier_sender.errors import Class, Rule, classify
 ACCEPTED = Rule(Class.ACCEPTED, "")
 IN_DOUBT = Rule(Class.IN_DOUBT, "no_answer")
 UNREACHED = Rule(Class.UNREACHED, "unreachable", 0.5)
+
+OK = 200
+NO_CONNECTION, NO_ANSWER = 0, -1
 
 _HEADERS = {"Content-Type": "application/json"}
 
@@ -48,21 +53,36 @@ class Graph:
     def __init__(self, session: aiohttp.ClientSession, url: str, version: str) -> None:
         self._session = session
         self._root = f"{url.rstrip('/')}/{version}"
+        self._host = urlsplit(url).hostname or ""
 
     async def send(
         self, phone_number_id: str, token: str, body: bytes, seconds: float, traceparent: str | None
     ) -> Answer:
         """Send a message; `traceparent` is what asked for it. Never raises for what the network does."""
-        if not (telemetry.tracing() and telemetry.is_sampled(traceparent)):
-            rule, wamid, code, _ = await self._post(phone_number_id, token, body, seconds, {})
-            return Answer(rule, wamid, code, traceparent)
-        span = telemetry.start_span(
-            "POST", SpanKind.CLIENT, traceparent, {"http.request.method": "POST", "url.template": "/messages"}
-        )
+        started = time.monotonic()
+        if telemetry.tracing() and telemetry.is_sampled(traceparent):
+            answer = await self._traced(phone_number_id, token, body, seconds, traceparent)
+        else:
+            status, content = await self._post(phone_number_id, token, body, seconds, {})
+            rule, wamid, code = read_answer(status, content)
+            answer = Answer(rule, wamid, code, traceparent)
+        metrics.CALL_SECONDS.record(time.monotonic() - started, {"class": answer.rule.kind.value})
+        return answer
+
+    async def mark_read(self, phone_number_id: str, token: str, body: bytes, seconds: float) -> bool:
+        """Whether Meta took it."""
+        status, _ = await self._post(phone_number_id, token, body, seconds, {})
+        return status == OK
+
+    async def _traced(self, number: str, token: str, body: bytes, seconds: float, traceparent: str | None) -> Answer:
+        attributes = {"http.request.method": "POST", "server.address": self._host}
+        span = telemetry.start_span("POST", SpanKind.CLIENT, traceparent, attributes)
         own = telemetry.traceparent_of(span)
         try:
-            rule, wamid, code, status = await self._post(phone_number_id, token, body, seconds, {"traceparent": own})
-            span.set_attribute("http.response.status_code", status)
+            status, content = await self._post(number, token, body, seconds, {TRACEPARENT: own})
+            rule, wamid, code = read_answer(status, content)
+            if status > 0:
+                span.set_attribute("http.response.status_code", status)
             if rule.kind is not Class.ACCEPTED:
                 span.set_attribute("error.type", str(code) if code else rule.kind.value)
                 span.set_status(StatusCode.ERROR)
@@ -70,15 +90,10 @@ class Graph:
             span.end()
         return Answer(rule, wamid, code, own)
 
-    async def mark_read(self, phone_number_id: str, token: str, body: bytes, seconds: float) -> Rule:
-        rule, *_ = await self._post(phone_number_id, token, body, seconds, {})
-        return rule
-
     async def _post(
         self, number: str, token: str, body: bytes, seconds: float, headers: dict[str, str]
-    ) -> tuple[Rule, str, int, int]:
-        """(rule, wamid, code, HTTP status, 0 without an answer)."""
-        started = time.monotonic()
+    ) -> tuple[int, bytes]:
+        """(HTTP status, body), or one of `NO_CONNECTION` and `NO_ANSWER` in the place of a status."""
         try:
             async with self._session.post(
                 f"{self._root}/{number}/messages",
@@ -88,23 +103,25 @@ class Graph:
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 2),
                 allow_redirects=False,
             ) as response:
-                result = read_answer(response.status, await response.read())
+                return response.status, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            result = UNREACHED, "", 0, 0
+            return NO_CONNECTION, b""
         except (aiohttp.ClientError, TimeoutError, OSError):
-            result = IN_DOUBT, "", 0, 0
-        metrics.CALL_SECONDS.record(time.monotonic() - started, {"class": result[0].kind.value})
-        return result
+            return NO_ANSWER, b""
 
 
-def read_answer(status: int, body: bytes) -> tuple[Rule, str, int, int]:
-    """What an answer says. A 200 that names no message is as good as none."""
+def read_answer(status: int, body: bytes) -> tuple[Rule, str, int]:
+    """(what it means, wamid, code). A 200 that names no message is as good as none."""
+    if status == NO_CONNECTION:
+        return UNREACHED, "", 0
+    if status == NO_ANSWER:
+        return IN_DOUBT, "", 0
     try:
         document = _DECODER.decode(body)
     except msgspec.DecodeError:
         document = _Body()
-    if status == 200:
+    if status == OK:
         wamid = document.messages[0].id if document.messages else ""
-        return (ACCEPTED, wamid, 0, status) if wamid else (IN_DOUBT, "", 0, status)
+        return (ACCEPTED, wamid, 0) if wamid else (IN_DOUBT, "", 0)
     code = document.error.code if document.error is not None else None
-    return classify(code, status), "", code or 0, status
+    return classify(code, status), "", code or 0

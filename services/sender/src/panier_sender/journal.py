@@ -4,12 +4,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 
 from panier_sender.line import CLAIMED, READY, Entry, Line
 from panier_sender.pacing import Budget
-from panier_sender.window import Window, obstacle
+from panier_sender.window import ANSWER, Window, obstacle
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -58,8 +59,8 @@ class Journal:
     claims: dict[str, Entry] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     resent: int = 0
-    # home → number → conversations whose first message is ready, in order
-    _ready: defaultdict[int, defaultdict[str, deque[str]]] = field(
+    # (home, whether it answers somebody) → number → conversations whose first message is ready, in order
+    _ready: defaultdict[tuple[int, bool], defaultdict[str, deque[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(deque))
     )
 
@@ -78,8 +79,9 @@ class Journal:
 
     def put(self, conversation: str, line: Line) -> None:
         self.lines[conversation] = line
-        if line.head is not None and line.is_ready:
-            self._ready[line.head.home][line.head.phone_number_id].append(conversation)
+        head = line.head
+        if head is not None and line.is_ready:
+            self._ready[head.home, head.lane == ANSWER][head.phone_number_id].append(conversation)
 
     def finish(self, entry: Entry, wamid: str = "") -> None:
         """The first message of its line is done with, sent if there is a wamid; the next one may go."""
@@ -92,23 +94,28 @@ class Journal:
         return head if head is not None and head.id == message_id else None
 
     def next_claim(self, home: int) -> tuple[Entry, str | None] | None:
-        """The next message of the home that may go, or may not any more, with what is in its way."""
+        """The next message of the home that may go, or may not any more, with what is in its way.
+
+        Who waits for an answer comes first.
+        """
         if self.budget.room <= 0 or home in self.budget.closed:
             return None
-        for number, ready in self._ready[home].items():
+        for number, ready in chain(self._ready[home, True].items(), self._ready[home, False].items()):
             while ready and self.budget.room_of(number, self.now) > 0:
                 entry = self.line(ready.popleft()).head
                 if entry is not None and entry.state == READY:
-                    window = self.windows.get(entry.conversation) or Window()
-                    return entry, obstacle(
-                        window,
-                        kind=entry.kind,
-                        lane=entry.lane,
-                        requested_at=entry.requested_at,
-                        answers_at=entry.answers_at,
-                        now=self.now,
-                    )
+                    return entry, self._obstacle(entry)
         return None
+
+    def _obstacle(self, entry: Entry) -> str | None:
+        return obstacle(
+            self.windows.get(entry.conversation) or Window(),
+            kind=entry.kind,
+            lane=entry.lane,
+            requested_at=entry.requested_at,
+            answers_at=entry.answers_at,
+            now=self.now,
+        )
 
     def claim(self, entry: Entry) -> None:
         """Hand the message to be called once this batch is committed."""

@@ -9,6 +9,11 @@ CALL_SECONDS = _METER.create_histogram("panier.graph.call", unit="s", descriptio
 SEND_SECONDS = _METER.create_histogram(
     "panier.send.latency", unit="s", description="From the request for a message until Meta accepted it."
 )
+REPLY_SECONDS = _METER.create_histogram(
+    "panier.reply",
+    unit="s",
+    description="From the customer's message, by Meta's clock of whole seconds, until Meta accepted an answer.",
+)
 RESENT = _METER.create_counter(
     "panier.graph.resent", description="Messages sent again because no status proved the call in doubt."
 )

@@ -30,7 +30,8 @@ CREATE FUNCTION searchable(text) RETURNS tsvector
 CREATE TABLE shop (
     shop text COLLATE "C" PRIMARY KEY,
     version integer NOT NULL,
-    configured jsonb NOT NULL           -- the ShopConfigured event of this version
+    configured jsonb NOT NULL,          -- the ShopConfigured event of this version
+    stocked boolean NOT NULL DEFAULT false  -- a feed was imported to its end
 );
 
 CREATE TABLE product (

@@ -21,7 +21,8 @@ CREATE TABLE message (
     proof text NOT NULL
 );
 CREATE INDEX message_line ON message (conversation, position);
-CREATE INDEX message_ready ON message (phone_number_id, position) WHERE state = 'ready';
+-- Answers before news and reminders.
+CREATE INDEX message_ready ON message (phone_number_id, (lane <> 'answer'), position) WHERE state = 'ready';
 CREATE INDEX message_claimed ON message (home) WHERE state IN ('claimed', 'doubt');
 -- One call at a time to a customer, whatever the code believes.
 CREATE UNIQUE INDEX message_one_call ON message (conversation) WHERE state IN ('claimed', 'doubt');

@@ -1,0 +1,410 @@
+"""The rules of the journal under any interleaving: order per customer, one call at a time, nothing lost."""
+
+import uuid
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
+from panier_common.batch import Publish, SetTimer
+from panier_common.contracts.events import (
+    Customer,
+    DeliveryChanged,
+    DeliveryError,
+    MessageFailed,
+    MessageRequested,
+    MessageSent,
+)
+from panier_common.contracts.outbound import TextMessage, packed
+from panier_common.event import Received
+from panier_sender.errors import RULES, Class
+from panier_sender.handlers import RETRIES, decide
+from panier_sender.happenings import CallFinished, DelayDue, DoubtDue, WorkDue
+from panier_sender.journal import Journal, Progress
+from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY, Entry
+from panier_sender.pacing import Pacing
+from panier_sender.window import Window
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DOUBT_AFTER = timedelta(seconds=20)
+NUMBER = "106540352242922"
+LINE_LIMIT = 3
+HOME = 5
+
+
+class Desk:
+    """The journal's table and the log as plain lists; each batch is loaded, decided and saved as in the service."""
+
+    def __init__(self, claims_limit: int = 100) -> None:
+        self.now = START
+        self.table: list[Entry] = []
+        self.timers: dict[str, tuple[datetime, object]] = {}
+        self.published: list[MessageSent | MessageFailed] = []
+        self.windows: dict[str, Window] = {}
+        self.progress = Progress(None, at_end=True)
+        self.pacing = Pacing(claims_limit, claims_limit)
+        self.calls: dict[str, Entry] = {}
+        self.resent = 0
+
+    def batch(self, *events: object) -> Journal:
+        journal = Journal(self.now, 0.0, self.pacing.budget(), DOUBT_AFTER)
+        by_conversation: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in self.table:
+            by_conversation[entry.conversation].append(entry)
+        for entries in by_conversation.values():
+            journal.fill(entries[: LINE_LIMIT + 1], LINE_LIMIT)
+        journal.windows = dict(self.windows)
+        journal.progress = {HOME: self.progress}
+        for event in events:
+            self.take(decide(journal, received(event, self.now)))
+        self.save(journal)
+        return journal
+
+    def take(self, effects) -> None:
+        for effect in effects:
+            if isinstance(effect, Publish):
+                self.published.append(effect.event)
+            elif isinstance(effect, SetTimer):
+                due = self.now + timedelta(seconds=effect.after_seconds)
+                self.timers[effect.key] = (due, effect.event)
+
+    def save(self, journal: Journal) -> None:
+        gone = {id for id in journal.finished if id in journal.loaded}
+        changed = {entry.id: entry for entry in journal.changed()}
+        self.table = [changed.get(e.id, e) for e in self.table if e.id not in gone] + journal.added()
+        self.pacing.commit(journal.budget, journal.ended, [(e.id, HOME, NUMBER) for e in journal.claims.values()])
+        self.calls |= journal.claims
+        self.resent += journal.resent
+
+    def finish(self, message_id: str, kind: Class, **more) -> None:
+        entry = self.calls.pop(message_id)
+        self.batch(CallFinished(entry.conversation, NUMBER, message_id, entry.attempt, kind.value, self.now, **more))
+
+    def fire(self, key: str) -> None:
+        due, event = self.timers.pop(key)
+        self.now = max(self.now, due)
+        self.batch(event)
+
+    def state(self, message_id: str) -> str | None:
+        return next((e.state for e in self.table if e.id == message_id), None)
+
+    def ended(self, message_id: str) -> list[MessageSent | MessageFailed]:
+        return [event for event in self.published if event.message_id == message_id]
+
+
+def received(event: object, now: datetime) -> Received:
+    id = event.message_id if isinstance(event, Asked) else str(uuid.uuid4())
+    inner = event.event if isinstance(event, Asked) else event
+    return Received("t", HOME, 0, id, now, inner, {"ce_source": "/panier/cart"})
+
+
+class Asked:
+    """A MessageRequested with the id of its record."""
+
+    def __init__(self, customer: str, message_id: str, lane: str = "answer", answers_at=START) -> None:
+        self.message_id = message_id
+        self.event = MessageRequested(
+            NUMBER,
+            f"{NUMBER}:{customer}",
+            "bakery",
+            Customer(wa_id=customer),
+            packed(TextMessage(body=message_id)),
+            lane,
+            None,
+            answers_at,
+        )
+
+
+def status(message_id: str, name: str = "sent", code: int | None = None) -> DeliveryChanged:
+    errors = (DeliveryError(code),) if code else ()
+    return DeliveryChanged(NUMBER, "wamid.S", name, START, message_id, errors=errors)
+
+
+def accept(desk: Desk, message_id: str) -> None:
+    desk.finish(message_id, Class.ACCEPTED, wamid=f"wamid.{message_id}")
+
+
+def refuse(desk: Desk, message_id: str, code: int) -> None:
+    rule = RULES[code]
+    desk.finish(message_id, rule.kind, code=code, reason=rule.reason, delay_seconds=rule.delay_seconds)
+
+
+def test_claims_the_first_of_a_line_in_the_batch_that_brings_it():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("1", "b"), Asked("2", "c"))
+    assert set(desk.calls) == {"a", "c"}
+    assert desk.state("b") == QUEUED
+    accept(desk, "a")
+    assert set(desk.calls) == {"b", "c"}
+    assert [e.message_id for e in desk.published] == ["a"]
+
+
+def test_a_repeat_of_a_request_changes_nothing():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.batch(Asked("1", "a"))
+    assert [entry.id for entry in desk.table] == ["a"]
+
+
+def test_pair_limit_delays_that_customer_four_to_the_x():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("1", "b"), Asked("2", "c"))
+    waits = []
+    for _ in range(4):
+        refuse(desk, "a", 131056)
+        assert desk.state("a") == DELAYED
+        waits.append((desk.timers["message:a"][0] - desk.now).total_seconds())
+        desk.fire("message:a")
+    assert waits == [1, 4, 16, 64]
+    assert set(desk.calls) == {"a", "c"}
+
+
+def test_an_error_that_may_be_the_messages_own_is_tried_a_few_times():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("1", "b"))
+    for _ in range(RETRIES):
+        refuse(desk, "a", 131000)
+        desk.fire("message:a")
+    refuse(desk, "a", 131000)
+    (failed,) = desk.ended("a")
+    assert (failed.code, failed.reason, failed.origin) == (131000, "unknown_error", "cart")
+    assert set(desk.calls) == {"b"}
+
+
+def test_an_outage_is_waited_out_until_the_window_closes():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    for _ in range(3000):
+        if not desk.calls:
+            break
+        refuse(desk, "a", 131016)
+        desk.fire("message:a")
+    (failed,) = desk.ended("a")
+    assert failed.reason in {"window_closed", "too_old"}
+    assert desk.now - START > timedelta(hours=24)
+
+
+def test_a_bad_token_keeps_the_queue():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("2", "b"))
+    refuse(desk, "a", 190)
+    refuse(desk, "b", 190)
+    assert {entry.state for entry in desk.table} == {READY}
+    assert not desk.calls
+    assert not desk.published
+    desk.pacing.release(NUMBER)
+    desk.batch(WorkDue(NUMBER, desk.now))
+    assert set(desk.calls) == {"a", "b"}
+
+
+def test_a_status_before_the_answer_proves_the_call_but_the_next_waits():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("1", "b"))
+    desk.batch(status("a"))
+    assert set(desk.calls) == {"a"}
+    assert not desk.published
+    desk.finish("a", Class.IN_DOUBT)
+    (sent,) = desk.ended("a")
+    assert isinstance(sent, MessageSent)
+    assert sent.wamid == "wamid.S"
+    assert set(desk.calls) == {"b"}
+
+
+def test_a_doubt_ends_by_a_status():
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("1", "b"))
+    desk.finish("a", Class.IN_DOUBT)
+    assert desk.state("a") == DOUBT
+    assert not desk.calls
+    desk.batch(status("a", "delivered"))
+    assert [type(e) for e in desk.ended("a")] == [MessageSent]
+    desk.fire("message:a")
+    assert desk.resent == 0
+    assert set(desk.calls) == {"b"}
+
+
+def test_a_doubt_lasts_until_the_log_was_read_far_enough():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.finish("a", Class.IN_DOUBT)
+    desk.progress = Progress(START + timedelta(seconds=19), at_end=False)
+    desk.fire("message:a")
+    assert desk.now >= START + DOUBT_AFTER
+    assert desk.state("a") == DOUBT
+    desk.progress = Progress(START + DOUBT_AFTER, at_end=False)
+    desk.fire("message:a")
+    assert desk.resent == 1
+    assert set(desk.calls) == {"a"}
+
+
+def test_a_failed_status_ends_a_doubt_as_failed():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.finish("a", Class.IN_DOUBT)
+    desk.batch(status("a", "failed", 131026))
+    (failed,) = desk.ended("a")
+    assert (failed.code, failed.reason, failed.wamid) == (131026, "undeliverable", "wamid.S")
+
+
+def test_a_late_result_of_an_earlier_attempt_is_ignored():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    first = desk.calls["a"]
+    desk.finish("a", Class.IN_DOUBT)
+    desk.fire("message:a")
+    assert desk.calls["a"].attempt == 2
+    desk.batch(CallFinished(first.conversation, NUMBER, "a", 1, Class.GIVE_UP.value, desk.now))
+    assert desk.state("a") == CLAIMED
+
+
+def test_after_stop_news_fail_and_answers_go():
+    desk = Desk()
+    desk.windows = {f"{NUMBER}:1": Window(START, stopped=True)}
+    desk.batch(*(Asked("1", f"n{n}", "news") for n in range(6)), Asked("1", "a"))
+    assert [e.reason for e in desk.published] == ["stopped"] * 6
+    assert set(desk.calls) == {"a"}
+    assert [entry.id for entry in desk.table] == ["a"]
+
+
+def test_a_long_line_is_worked_beyond_what_is_loaded():
+    desk = Desk()
+    desk.batch(*(Asked("1", f"n{n:02}", "news") for n in range(20)))
+    desk.windows = {f"{NUMBER}:1": Window(START, stopped=True)}
+    accept(desk, "n00")
+    for _ in range(20):
+        if f"line:{NUMBER}:1" not in desk.timers:
+            break
+        desk.fire(f"line:{NUMBER}:1")
+    assert not desk.table
+    assert [e.message_id for e in desk.published] == [f"n{n:02}" for n in range(20)]
+
+
+def test_answers_go_before_news():
+    desk = Desk(claims_limit=1)
+    desk.batch(Asked("1", "first"))
+    desk.batch(Asked("2", "news", "news"), Asked("3", "answer"))
+    accept(desk, "first")
+    assert set(desk.calls) == {"answer"}
+
+
+def test_a_new_message_never_passes_those_that_were_not_loaded():
+    desk = Desk()
+    desk.batch(*(Asked("1", f"n{n:02}", "news") for n in range(10)))
+    desk.windows = {f"{NUMBER}:1": Window(START, stopped=True)}
+    entry = desk.calls.pop("n00")
+    result = CallFinished(entry.conversation, NUMBER, "n00", 1, Class.ACCEPTED.value, desk.now, "wamid")
+    desk.batch(result, Asked("1", "late"))
+    assert [e.message_id for e in desk.published] == ["n00", "n01", "n02"]
+    while f"line:{NUMBER}:1" in desk.timers:
+        desk.fire(f"line:{NUMBER}:1")
+    assert [e.message_id for e in desk.published] == [f"n{n:02}" for n in range(10)]
+    assert set(desk.calls) == {"late"}
+
+
+CUSTOMERS = st.sampled_from(["1", "2", "3"])
+REFUSALS = st.sampled_from([131056, 131000, 131016, 131026, 130429, 190, 131047])
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Requests, results, statuses, timers and crashes in any order; then everything is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk(claims_limit=2)
+        self.asked: defaultdict[str, list[str]] = defaultdict(list)
+
+    @rule(customer=CUSTOMERS, count=st.integers(1, 5))
+    def ask(self, customer: str, count: int) -> None:
+        new = []
+        for _ in range(count):
+            message_id = f"{customer}/{len(self.asked[customer])}"
+            self.asked[customer].append(message_id)
+            new.append(Asked(customer, message_id, answers_at=self.desk.now))
+        self.desk.batch(*new)
+
+    @precondition(lambda self: self.desk.calls)
+    @rule(data=st.data(), code=REFUSALS)
+    def refuse(self, data: st.DataObject, code: int) -> None:
+        refuse(self.desk, data.draw(st.sampled_from(sorted(self.desk.calls))), code)
+
+    @precondition(lambda self: self.desk.calls)
+    @rule(data=st.data(), kind=st.sampled_from([Class.IN_DOUBT, Class.UNCALLED, Class.UNREACHED]))
+    def leave_open(self, data: st.DataObject, kind: Class) -> None:
+        message_id = data.draw(st.sampled_from(sorted(self.desk.calls)))
+        self.desk.finish(message_id, kind, delay_seconds=1.0)
+
+    @precondition(lambda self: self.desk.calls)
+    @rule(data=st.data())
+    def accept(self, data: st.DataObject) -> None:
+        accept(self.desk, data.draw(st.sampled_from(sorted(self.desk.calls))))
+
+    @precondition(lambda self: self.desk.table)
+    @rule(data=st.data(), name=st.sampled_from(["sent", "delivered", "failed"]))
+    def report(self, data: st.DataObject, name: str) -> None:
+        tried = sorted(e.id for e in self.desk.table if e.attempt > 0) or ["unknown"]
+        self.desk.batch(status(data.draw(st.sampled_from(tried)), name))
+
+    @precondition(lambda self: self.desk.timers)
+    @rule(data=st.data())
+    def fire(self, data: st.DataObject) -> None:
+        self.desk.fire(data.draw(st.sampled_from(sorted(self.desk.timers))))
+
+    @rule()
+    def crash(self) -> None:
+        """Another process takes over: what was claimed is in doubt, and nobody waits for its result."""
+        desk = self.desk
+        for entry in [e for e in desk.table if e.state == CLAIMED]:
+            due = DoubtDue(entry.conversation, NUMBER, entry.id)
+            desk.timers[f"message:{entry.id}"] = (desk.now + DOUBT_AFTER, due)
+        desk.table = [replace(e, state=DOUBT) if e.state == CLAIMED else e for e in desk.table]
+        desk.calls.clear()
+        desk.pacing = Pacing(2, 2)
+        desk.batch(WorkDue(NUMBER, desk.now))
+
+    @invariant()
+    def one_call_a_customer(self) -> None:
+        busy = [e.conversation for e in self.desk.table if e.state in {CLAIMED, DOUBT}]
+        assert len(busy) == len(set(busy))
+
+    @invariant()
+    def only_the_first_moves(self) -> None:
+        seen: set[str] = set()
+        for entry in self.desk.table:
+            if entry.conversation in seen:
+                assert entry.state == QUEUED
+            seen.add(entry.conversation)
+
+    @invariant()
+    def ends_in_order_and_once(self) -> None:
+        for customer, asked in self.asked.items():
+            ended = [e.message_id for e in self.desk.published if e.message_id.startswith(f"{customer}/")]
+            assert ended == asked[: len(ended)]
+
+    def teardown(self) -> None:
+        """With a Graph API that accepts everything, all that was asked for ends."""
+        desk = self.desk
+        for _ in range(2000):
+            if not desk.table:
+                break
+            if desk.calls:
+                accept(desk, sorted(desk.calls)[0])
+            elif desk.timers:
+                desk.fire(min(desk.timers, key=lambda key: desk.timers[key][0]))
+            else:
+                desk.pacing.release(NUMBER)
+                desk.batch(WorkDue(NUMBER, desk.now))
+        assert not desk.table
+        assert len(desk.published) == sum(map(len, self.asked.values()))
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_delays_end_only_for_what_is_delayed():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.batch(DelayDue(f"{NUMBER}:1", NUMBER, "a"))
+    assert desk.calls["a"].attempt == 1

@@ -1,0 +1,109 @@
+"""Room for claims, and numbers that have to wait."""
+
+from datetime import UTC, datetime, timedelta
+
+from panier_sender.errors import RULES, Class, Rule
+from panier_sender.pacing import Budget, Pacing
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SLOW = RULES[130429]
+
+
+def test_room_is_limited_over_all_and_by_number():
+    budget = Budget(room=3, number_room=2)
+    for n in range(2):
+        budget.claim("a", f"a{n}")
+    assert budget.room_of("a", NOW) == 0
+    assert budget.room_of("b", NOW) == 1
+    budget.give_back("a")
+    assert budget.room_of("a", NOW) == 1
+
+
+def test_a_held_number_waits_then_sends_one_probe():
+    budget = Budget(10, 10)
+    budget.claim("a", "m1")
+    budget.give_back("a")
+    budget.hold("a", "m1", SLOW, NOW)
+    assert budget.room_of("a", NOW) == 0
+    assert budget.room_of("b", NOW) == 10
+    later = NOW + 2 * SECOND
+    assert budget.room_of("a", later) == 1
+    budget.claim("a", "m2")
+    assert budget.room_of("a", later) == 0
+    budget.give_back("a")
+    budget.works("a", "m2")
+    assert budget.room_of("a", later) == 10
+
+
+def test_each_failed_probe_waits_longer_and_calls_begun_before_add_nothing():
+    budget = Budget(10, 10)
+    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", "m2", SLOW, NOW + SECOND / 2)
+    assert budget.holds["a"].until == NOW + SECOND
+    waits = []
+    now = NOW
+    for n in range(12):
+        now = budget.holds["a"].until
+        budget.claim("a", f"probe{n}")
+        budget.hold("a", f"probe{n}", SLOW, now)
+        waits.append((budget.holds["a"].until - now) / SECOND)
+    assert waits[:4] == [2, 4, 8, 16]
+    assert max(waits) == 600
+
+
+def test_a_call_begun_before_the_hold_does_not_end_it():
+    budget = Budget(10, 10)
+    budget.hold("a", "m1", SLOW, NOW)
+    budget.works("a", "m2")
+    assert "a" in budget.holds
+
+
+def test_a_probe_that_says_nothing_is_followed_by_another():
+    budget = Budget(10, 10)
+    budget.hold("a", "m1", SLOW, NOW)
+    later = NOW + 2 * SECOND
+    budget.claim("a", "m2")
+    budget.unprobed("a", "m2")
+    assert budget.room_of("a", later) == 1
+
+
+def test_nothing_changes_before_the_commit():
+    pacing = Pacing(2, 2)
+    budget = pacing.budget()
+    budget.claim("a", "m1")
+    budget.hold("b", "m2", Rule(Class.PARK, "token", 300), NOW)
+    assert pacing.budget().room == 2
+    assert not pacing.holds
+    pacing.commit(budget, [], [("m1", 3, "a")])
+    assert pacing.budget().room == 1
+    assert pacing.holds["b"].kind is Class.PARK
+    after = pacing.budget()
+    after.give_back("a")
+    after.claim("a", "m1")
+    pacing.commit(after, ["m1"], [("m1", 3, "a")])
+    assert pacing.outstanding == 1
+
+
+def test_homes_given_up_are_not_looked_at():
+    pacing = Pacing(10, 10)
+    pacing.note_backlog("a", 1)
+    pacing.note_backlog("b", 2)
+    assert pacing.servable(NOW, []) == {1: "a", 2: "b"}
+    pacing.close([1])
+    pacing.note_backlog("a", 1)
+    assert pacing.servable(NOW, []) == {2: "b"}
+    assert pacing.budget().closed == {1}
+    pacing.open([1])
+    pacing.note_backlog("a", 1)
+    assert set(pacing.servable(NOW, [])) == {1, 2}
+
+
+def test_room_that_results_are_about_to_give_back_counts():
+    pacing = Pacing(1, 1)
+    budget = pacing.budget()
+    budget.claim("a", "m1")
+    pacing.commit(budget, [], [("m1", 1, "a")])
+    pacing.note_backlog("b", 2)
+    assert pacing.servable(NOW, []) == {}
+    assert pacing.servable(NOW, ["a"]) == {2: "b"}
