@@ -139,6 +139,13 @@ async def test_shops_with_a_fault_are_refused_whole(client, change, said):
         assert len(await response.json()) == 1
 
 
+async def test_a_catalogue_that_cannot_be_read_leaves_the_shops_unapplied(client):
+    async with client.put("/internal/shops", json={"shops": [TABLE], "catalogues": {"leeds": "id,title"}}) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "feed_columns")
+    async with client.get("/internal/shops") as response:
+        assert [shop["id"] for shop in await response.json()] == [GARDEN.shop]
+
+
 async def test_without_the_token_nothing_is_told(client):
     async with client.get("/internal/shops", headers={"Authorization": "Bearer guess"}) as response:
         assert response.status == 401

@@ -203,15 +203,17 @@ async def test_shops_are_told_of_when_they_change(pool):
 
 
 async def test_a_first_catalogue_is_loaded_once_and_to_its_end(pool):
-    products = tuple(fed(f"s{n:04}", "Bêche") for n in range(1001))
-    async for step in intake.import_feed(pool, GARDEN, Feed(products, ()), twelve):
+    file = shops.parse(SHOPS.format(id="leeds", name="Leeds", number="4401"))
+    leeds = (await intake.apply_shops(pool, file, twelve))[0].shop
+    products = tuple(fed(f"s{n:04}", "Spade", currency="GBP") for n in range(1001))
+    async for step in intake.import_feed(pool, leeds, Feed(products, ()), twelve):
         assert step.done == 1000
         break  # as if the process had died here
-    body = feed_text(row("s0000"), row("t")).encode()
-    first = await intake.import_first(pool, GARDEN, body, twelve)
-    assert first is not None
-    assert (first.created, first.updated) == (1, 1)
-    assert await intake.import_first(pool, GARDEN, feed_text(row("b")).encode(), twelve) is None
+    body = feed_text(row("s0000", price="5.00 GBP"), row("t", price="5.00 GBP")).encode()
+    _, loaded = await intake.set_up(pool, file, {"leeds": body}, twelve)
+    assert (loaded["leeds"].created, loaded["leeds"].updated) == (1, 1)
+    other = feed_text(row("u", price="5.00 GBP")).encode()
+    assert (await intake.set_up(pool, file, {"leeds": other}, twelve))[1] == {}
 
 
 def _paid(order: str) -> OrderPaid:

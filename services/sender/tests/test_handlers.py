@@ -297,6 +297,7 @@ def test_a_new_message_never_passes_those_that_were_not_loaded():
     result = CallFinished(entry.conversation, NUMBER, "n00", 1, Class.ACCEPTED.value, desk.now, "wamid")
     desk.batch(result, Asked("1", "late"))
     assert [e.message_id for e in desk.published] == ["n00", "n01", "n02"]
+    assert not desk.calls
     while f"line:{NUMBER}:1" in desk.timers:
         desk.fire(f"line:{NUMBER}:1")
     assert [e.message_id for e in desk.published] == [f"n{n:02}" for n in range(10)]

@@ -9,8 +9,7 @@ import pytest
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, MessageReceived, MessageRequested, ShopConfigured
 from panier_common.event import Received
-from panier_sender.hearing import WORDS, Hearing, hear
-from panier_sender.receipts import Receipt
+from panier_sender.hearing import WORDS, Hearing, Receipt, hear
 from panier_sender.window import Window
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -63,8 +63,9 @@ async def save_shops(db: Connection, shops: Sequence[ShopConfigured]) -> None:
     )
 
 
-async def is_stocked(db: Connection, shop: str) -> bool:
-    return bool(await db.fetchval("SELECT stocked FROM shop WHERE shop = $1", shop))
+async def load_stocked(db: Connection) -> set[str]:
+    """The shops of which a feed was imported to its end."""
+    return {row["shop"] for row in await db.fetch("SELECT shop FROM shop WHERE stocked")}
 
 
 async def mark_stocked(db: Connection, shop: str) -> None:

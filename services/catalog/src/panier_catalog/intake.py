@@ -69,7 +69,7 @@ async def get_shop(pool: Pool, shop: str) -> ShopConfigured | None:
         return (await db.load_shops(connection, [shop])).get(shop)
 
 
-def read_feed(shop: ShopConfigured, body: bytes) -> Feed:
+def read_feed(shop: ShopConfigured | shops.ShopTable, body: bytes) -> Feed:
     """The feed's products and rejected rows. Raises FeedError."""
     return feed.read(feed.decoded(body), shop.currency, WORDS(shop.languages[0], "feed.other"))
 
@@ -118,28 +118,28 @@ async def import_feed(
     yield so_far
 
 
-async def import_first(pool: Pool, shop: ShopConfigured, body: bytes, partitions: Partitions) -> Imported | None:
-    """Load a shop's catalogue, unless one was loaded to its end before: then None. Raises FeedError."""
-    async with pool.acquire() as connection:
-        if await db.is_stocked(connection, shop.shop):
-            return None
-    return [step async for step in import_feed(pool, shop, read_feed(shop, body), partitions)][-1]
-
-
 async def set_up(
     pool: Pool, file: shops.ShopsFile, catalogues: Mapping[str, bytes], partitions: Partitions
 ) -> tuple[list[Applied], dict[str, Imported]]:
-    """Apply the shops, then load the catalogue of each that has one and never had one loaded."""
+    """Apply the shops, then load the catalogue of each that has one and never had one loaded to its end.
+
+    Raises ShopsError or FeedError before anything is written.
+    """
+    async with pool.acquire() as connection:
+        stocked = await db.load_stocked(connection)
+    feeds = {
+        table.id: read_feed(table, catalogues[table.id])
+        for table in file.shop
+        if table.id in catalogues and table.id not in stocked
+    }
     applied = await apply_shops(pool, file, partitions)
     loaded: dict[str, Imported] = {}
-    for shop in (one.shop for one in applied):
-        body = catalogues.get(shop.shop)
-        imported = body is not None and await import_first(pool, shop, body, partitions)
-        if imported:
-            loaded[shop.shop] = imported
-            for rejected in imported.rejected:
-                log.warning("row rejected", shop=shop.shop, row=rejected.row, reason=rejected.reason)
-            log.info("catalogue loaded", shop=shop.shop, created=imported.created)
+    for shop in (one.shop for one in applied if one.shop.shop in feeds):
+        steps = [step async for step in import_feed(pool, shop, feeds[shop.shop], partitions)]
+        loaded[shop.shop] = steps[-1]
+        for rejected in steps[-1].rejected:
+            log.warning("row rejected", shop=shop.shop, row=rejected.row, reason=rejected.reason)
+        log.info("catalogue loaded", shop=shop.shop, created=steps[-1].created)
     return applied, loaded
 
 

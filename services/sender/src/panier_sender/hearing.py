@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import MessageReceived, MessageRequested, ShopConfigured
 from panier_common.contracts.outbound import TextMessage, packed
@@ -11,10 +12,17 @@ from panier_common.event import OWNER, Received
 from panier_common.routing import CONSOLE, SENDER
 from panier_common.words import Words
 
-from panier_sender.receipts import Receipt
 from panier_sender.window import ANSWER, Window, heard
 
 WORDS = Words("panier_sender")
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A customer's message to mark read; `typing` when an answer will follow."""
+
+    phone_number_id: str
+    wamid: str
+    typing: bool
 
 
 @dataclass

@@ -12,7 +12,8 @@ import msgspec
 
 from panier_sender.errors import Class, Rule
 
-LONGEST_HOLD_SECONDS = 600.0
+LONGEST_HOLD_SECONDS = {Class.UNREACHED: 15.0, Class.SLOW_NUMBER: 120.0}
+LONGEST_OTHER_HOLD_SECONDS = 600.0  # what only a person can change
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -70,7 +71,8 @@ class Budget:
         if before is not None and before.probe != message_id:
             return
         strikes = 0 if before is None else before.strikes + 1
-        seconds = min(rule.delay_seconds * 2.0 ** min(strikes, 16), LONGEST_HOLD_SECONDS)
+        longest = LONGEST_HOLD_SECONDS.get(rule.kind, LONGEST_OTHER_HOLD_SECONDS)
+        seconds = min(rule.delay_seconds * 2.0 ** min(strikes, 16), longest)
         self._set(number, Hold(now + timedelta(seconds=seconds), rule.kind, rule.reason, strikes))
 
     def unprobed(self, number: str, message_id: str) -> None:

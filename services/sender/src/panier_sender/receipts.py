@@ -3,10 +3,9 @@
 import asyncio
 import time
 
-import msgspec
-
 from panier_sender import metrics
 from panier_sender.graph import Graph
+from panier_sender.hearing import Receipt
 from panier_sender.render import read_body
 from panier_sender.tokens import Tokens
 
@@ -15,14 +14,6 @@ QUEUE_LIMIT = 500
 GOOD_FOR_SECONDS = 1.0
 TIMEOUT_SECONDS = 3.0
 WORKERS = 4
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """A customer's message to mark read; `typing` when an answer will follow."""
-
-    phone_number_id: str
-    wamid: str
-    typing: bool
 
 
 class Receipts:
