@@ -159,7 +159,7 @@ def references_exist(objects: list[Object], documented: set[tuple[str, str]]) ->
         if pod["serviceAccountName"] not in accounts:
             yield f"{name}: there is no ServiceAccount {pod['serviceAccountName']}"
         for reference, key in _references(pod):
-            if not any(reference == other and key in (other_key, "*") for other, other_key in known):
+            if not any(reference == other and (key == "*" or other_key in (key, "*")) for other, other_key in known):
                 yield f"{name}: nobody makes {reference} {key}"
         mounts = {mount["name"] for c in pod["containers"] for mount in c.get("volumeMounts", [])}
         if mounts != {volume["name"] for volume in pod.get("volumes", [])}:

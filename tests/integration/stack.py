@@ -167,7 +167,9 @@ class Customer:
     def received(self) -> list[dict[str, Any]]:
         return [message for message in self.chat() if message["direction"] == "out"]
 
-    def answers(self, enough: Callable[[list[dict[str, Any]]], bool] = bool, seconds: float = 30) -> list[dict[str, Any]]:
+    def answers(
+        self, enough: Callable[[list[dict[str, Any]]], bool] = bool, seconds: float = 30
+    ) -> list[dict[str, Any]]:
         """What came since the last look, once `enough` holds of it."""
 
         def fresh() -> list[dict[str, Any]] | None:

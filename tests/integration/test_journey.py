@@ -62,7 +62,9 @@ def test_the_order_is_found_again_and_moved_on(stack: Stack, purchase: tuple[Cus
 
 def test_the_sale_is_counted_to_the_cent(stack: Stack, purchase: tuple[Customer, str]) -> None:
     def counted() -> bool:
-        [euros] = [c for c in stack.ask("sales", "show", "--shop", SHOP)["currencies"] if c["currency"] == "EUR"] or [{}]
+        [euros] = [c for c in stack.ask("sales", "show", "--shop", SHOP)["currencies"] if c["currency"] == "EUR"] or [
+            {}
+        ]
         return euros.get("revenue_minor", 0) >= 820
 
     eventually("the sale to be counted", counted)
@@ -154,7 +156,7 @@ def test_a_press_is_one_trace_from_the_webhook_to_the_graph_api(
     def whole() -> list[Span] | None:
         for trace in collector.by_trace().values():
             names = {span.name for span in trace}
-            if {"process panier.stock.v1", "process panier.outbound.v1"} <= names and "POST messages" in names:
+            if {"process panier.stock.v1", "process panier.outbound.v1"} <= names and "POST" in names:
                 return trace
         return None
 
@@ -174,7 +176,7 @@ def test_a_press_is_one_trace_from_the_webhook_to_the_graph_api(
 
 def services_on_the_way(trace: list[Span], by_id: dict[str, Span]) -> list[str]:
     """From the first call of the Graph API back to the webhook: the services, in order."""
-    span: Span | None = next(s for s in trace if s.name == "POST messages")
+    span: Span | None = next(s for s in trace if s.name == "POST")
     way: list[str] = []
     while span is not None:
         if not way or way[-1] != span.service:

@@ -84,6 +84,11 @@ class Item:
     replays: UUID | None = None
     span: Span | None = None
 
+    def begin_span(self, span: Span) -> None:
+        """This item's work is a span: what follows from it is its child."""
+        self.span = span
+        self.headers[TRACEPARENT] = telemetry.traceparent_of(span)
+
     @property
     def is_record(self) -> bool:
         return self.timer is None and self.replays is None and self.offset >= 0
@@ -244,8 +249,7 @@ class Batch(Generic[W]):
         trace = item.headers.get(TRACEPARENT)
         match effect:
             case SetTimer(key=key, after_seconds=seconds, event=event):
-                own = telemetry.traceparent_of(item.span) if item.span is not None else trace
-                self._timers[item.home, key] = NewTimer(item.home, key, seconds, event.ce_type, encode(event), own)
+                self._timers[item.home, key] = NewTimer(item.home, key, seconds, event.ce_type, encode(event), trace)
             case DropTimer(key=key):
                 self._timers[item.home, key] = None
             case Tombstone(topic=topic, key=key):
@@ -272,11 +276,12 @@ class Batch(Generic[W]):
         if len(value) > MAX_RECORD_BYTES - 4096:
             raise RecordTooLargeError(f"{event.ce_type} of {len(value)} bytes")
         record = Outgoing(item.home, seqs[item.home], topic, key_of(event), headers, value)
-        if item.span is not None:
-            span = telemetry.start_send(topic, event.ce_type, event_id, telemetry.traceparent_of(item.span))
-            headers[TRACEPARENT], record.span = telemetry.traceparent_of(span), span
-        elif TRACEPARENT in item.headers:
-            headers[TRACEPARENT] = item.headers[TRACEPARENT]
+        trace = item.headers.get(TRACEPARENT)
+        if telemetry.tracing() and telemetry.is_sampled(trace):
+            record.span = telemetry.start_send(topic, event.ce_type, event_id, trace)
+            headers[TRACEPARENT] = telemetry.traceparent_of(record.span)
+        elif trace is not None:
+            headers[TRACEPARENT] = trace
         return record
 
     async def _save_memories(self, db: Connection) -> None:

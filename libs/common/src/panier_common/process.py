@@ -20,7 +20,7 @@ from panier_common.batch import Loop, W
 from panier_common.kafka import Producer
 from panier_common.postgres import Pool, create_pool, missing_migrations
 from panier_common.runner import Runner
-from panier_common.settings import DatabaseSettings, ServiceSettings
+from panier_common.settings import DatabaseSettings, ServiceSettings, SettingsError
 from panier_common.shops import ShopDirectory
 from panier_common.web import Problem, Server, admin_app
 
@@ -223,6 +223,8 @@ def main(service: Callable[[], Awaitable[None]]) -> None:
         uvloop.run(_run())
     except KeyboardInterrupt:
         sys.exit(130)
+    except SettingsError as error:
+        sys.exit(f"settings: {error}")
     except Exception as error:
         log.error("ended", error=type(error).__name__, exc_info=error)
         sys.exit(1)

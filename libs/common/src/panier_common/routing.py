@@ -78,7 +78,8 @@ def parse_reply(text: str) -> Reply | None:
     if owner not in OWNERS or not rest:
         return None
     verb, *arguments = rest.split(":")
-    return Reply(owner, verb, tuple(unquote(a) for a in arguments))
+    # A pressed id may have been made up: "%00" must not become what PostgreSQL refuses in a text.
+    return Reply(owner, verb, tuple(unquote(a).replace("\x00", "\ufffd") for a in arguments))
 
 
 def folded(text: str) -> str:

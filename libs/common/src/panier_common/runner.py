@@ -379,14 +379,16 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             return
         trace = item.headers.get(TRACEPARENT)
         if telemetry.tracing() and telemetry.is_sampled(trace):
-            item.span = telemetry.start_process(
-                item.topic,
-                self._group,
-                item.received.event.ce_type,
-                trace,
-                item.partition,
-                item.offset,
-                item.key,
+            item.begin_span(
+                telemetry.start_process(
+                    item.topic,
+                    self._group,
+                    item.received.event.ce_type,
+                    trace,
+                    item.partition,
+                    item.offset,
+                    item.key,
+                )
             )
 
     # Working.
@@ -562,8 +564,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         key = str(getattr(event, "conversation", ""))
         item = Item(timer.home, TIMER_TOPIC, timer.home, -1, key, headers, timer.value, got, timer=timer)
         if telemetry.tracing() and telemetry.is_sampled(timer.traceparent):
-            item.span = telemetry.start_process(
-                TIMER_TOPIC, self._group, timer.ce_type, timer.traceparent, timer.home, -1, key
+            item.begin_span(
+                telemetry.start_process(TIMER_TOPIC, self._group, timer.ce_type, timer.traceparent, timer.home, -1, key)
             )
         return item
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
@@ -23,8 +23,29 @@ class FileSource(EnvSettingsSource):
         return None, field_name, False
 
 
+class SettingsError(ValueError):
+    """Settings that are missing or wrong, each by its name; never with a value, which may be a secret."""
+
+
 class Settings(BaseSettings):
     """The parent of every settings class: environment first, then files named by the environment."""
+
+    def __init__(self, **values: Any) -> None:
+        """Raises SettingsError in place of pydantic's, which shows everything that was given."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = error.errors(include_input=False, include_context=False, include_url=False)
+            why = "; ".join(f"{self._setting(problem['loc'])}: {problem['msg']}" for problem in problems)
+        else:
+            return
+        raise SettingsError(why)
+
+    @classmethod
+    def _setting(cls, location: tuple[int | str, ...]) -> str:
+        """The variable's name: a field without an alias is known to pydantic by its own."""
+        name = str(location[0]) if location else ""
+        return f"{cls.model_config.get('env_prefix') or ''}{name}".upper() if name in cls.model_fields else name
 
     @classmethod
     def settings_customise_sources(

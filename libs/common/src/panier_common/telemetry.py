@@ -36,7 +36,7 @@ SPANS = (
     ("`POST /webhooks/whatsapp`", "SERVER", "none: a customer's action begins here"),
     ("`send <topic>`", "PRODUCER", "the span that decided it: a webhook's, or `process <topic>`"),
     ("`process <topic>`", "CONSUMER", "the `send` span of that record"),
-    ("`POST messages`", "CLIENT", "the `process panier.outbound.v1` of the message"),
+    ("`POST` of the Graph API", "CLIENT", "the `process panier.outbound.v1` of the message"),
 )
 GAUGES = (
     ("panier.lag.records", "Records not yet read, by topic."),

@@ -1,0 +1,140 @@
+"""docker-compose.yml by its schema and by rules; each rule is seen to fail once."""
+
+import copy
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import compose_rules as rules
+import jsonschema
+import pytest
+import yaml
+from compose_rules import Compose
+from known_settings import WITH_DATABASE
+
+ROOT = pathlib.Path(__file__).parents[2]
+COMPOSE: Compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+
+
+def schema() -> Any:
+    """The one that `check-jsonschema --builtin-schema vendor.compose-spec` uses."""
+    spec = importlib.util.find_spec("check_jsonschema")
+    assert spec is not None
+    assert spec.origin is not None
+    path = pathlib.Path(spec.origin).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_compose_keeps_to_its_schema() -> None:
+    jsonschema.validate(COMPOSE, schema())
+    misspelt = copy.deepcopy(COMPOSE)
+    misspelt["services"]["cart"]["helthcheck"] = {}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(misspelt, schema())
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_nothing_is_wrong(rule: Callable[[Compose], Any]) -> None:
+    assert list(rule(COMPOSE)) == []
+
+
+def test_every_program_and_job_runs() -> None:
+    engines = {"kafka", "postgres", "jaeger"}
+    assert set(COMPOSE["services"]) == {*rules.PROGRAMS, *rules.JOBS, *engines}
+
+
+def test_what_is_built_has_a_dockerfile() -> None:
+    for name in (*rules.PROGRAMS, *rules.JOBS):
+        build = COMPOSE["services"][name]["build"]
+        assert (ROOT / build["context"] / build["dockerfile"]).is_file(), name
+
+
+def test_the_example_names_exactly_what_is_required_and_holds_no_value() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    given = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    assert set(given) == rules.required(COMPOSE)
+    assert not any(given.values())
+    optional = {match[1] for line in lines if (match := re.match(r"# (\w+)=\S", line)) and match[1].isupper()}
+    assert optional == rules.variables(COMPOSE).keys() - given.keys()
+
+
+def test_the_shops_file_of_the_example_has_its_tokens() -> None:
+    shops = (ROOT / "examples" / "bakery" / "shops.toml").read_text("utf-8")
+    assert set(re.findall(r'access_token_env = "(\w+)"', shops)) <= set(COMPOSE["services"]["sender"]["environment"])
+
+
+# Each rule finds its fault.
+
+Fault = Callable[[dict[str, Any]], object]
+FAULTS: list[tuple[Callable[[Compose], Any], Fault]] = [
+    (
+        rules.variables_are_required_or_have_a_default,
+        lambda s: s["cart"]["environment"].update(PANIER_LOG_LEVEL="${PANIER_LEVEL}"),
+    ),
+    (rules.images_have_a_version, lambda s: s["kafka"].update(image="apache/kafka:latest")),
+    (rules.images_have_a_version, lambda s: s["cart"].pop("image")),
+    (rules.everything_is_watched_and_restarted, lambda s: s["jaeger"].pop("healthcheck")),
+    (rules.everything_is_watched_and_restarted, lambda s: s["postgres"].pop("restart")),
+    (rules.everything_is_watched_and_restarted, lambda s: s["topics"].update(restart="unless-stopped")),
+    (rules.health_checks_ask_the_right_port, lambda s: s["simulator"].update(healthcheck=s["cart"]["healthcheck"])),
+    (rules.services_wait_for_what_they_need, lambda s: s["cart"]["depends_on"].pop("migrate")),
+    (
+        rules.services_wait_for_what_they_need,
+        lambda s: s["topics"]["depends_on"]["kafka"].update(condition="service_completed_successfully"),
+    ),
+    (rules.settings_are_known_and_whole, lambda s: s["cart"]["environment"].update(PANIER_CART_PROT="1")),
+    (rules.settings_are_known_and_whole, lambda s: s["sales"]["environment"].pop("PANIER_ADMIN_TOKEN")),
+    (rules.no_secret_is_written_down, lambda s: s["cart"]["environment"].update(PANIER_ADMIN_TOKEN="hunter2")),
+    (rules.no_secret_is_written_down, lambda s: s["postgres"]["environment"].update(POSTGRES_PASSWORD="hunter2")),
+    (
+        rules.no_secret_is_written_down,
+        lambda s: s["migrate"]["environment"].update(
+            PANIER_CART_DATABASE_URL="postgresql://panier:hunter2@postgres/cart"
+        ),
+    ),
+    (rules.containers_are_locked, lambda s: s["cart"].update(read_only=False)),
+    (rules.containers_are_locked, lambda s: s["migrate"].pop("cap_drop")),
+    (rules.only_public_ports_are_published, lambda s: s["cart"].update(ports=["127.0.0.1:${PORT:-9090}:9090"])),
+    (rules.only_public_ports_are_published, lambda s: s["ingest"].update(ports=["8080:8080"])),
+    (rules.stopping_takes_long_enough, lambda s: s["cart"].pop("stop_grace_period")),
+    (rules.networks_and_volumes_are_declared, lambda s: s["kafka"].update(volumes=["brokers:/var/lib/kafka/data"])),
+    (rules.networks_and_volumes_are_declared, lambda s: s["kafka"].update(networks=["outside"])),
+]
+
+
+@pytest.mark.parametrize(("rule", "fault"), FAULTS, ids=[f"{n} {rule.__name__}" for n, (rule, _) in enumerate(FAULTS)])
+def test_a_planted_fault_is_found(rule: Callable[[Compose], Any], fault: Fault) -> None:
+    planted = copy.deepcopy(COMPOSE)
+    fault(planted["services"])
+    assert list(rule(planted)) != []
+
+
+def test_the_databases_of_compose_are_those_of_the_services() -> None:
+    urls = COMPOSE["services"]["migrate"]["environment"]
+    for service in WITH_DATABASE:
+        name = f"PANIER_{service.upper()}_DATABASE"
+        own = f"postgresql://panier_{service}:${{{name}_PASSWORD}}@postgres:5432/panier_{service}"
+        assert urls[f"{name}_URL"] == COMPOSE["services"][service]["environment"][f"{name}_URL"] == own
+
+
+def test_a_missing_password_stops_the_making_of_databases(tmp_path: pathlib.Path) -> None:
+    """Before anything is made: without it, psql would make a role that nobody can use."""
+    (tmp_path / "psql").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "psql").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "POSTGRES_USER": "postgres"}
+    passwords = {f"PANIER_{service.upper()}_DATABASE_PASSWORD": "x" for service in WITH_DATABASE}
+
+    def made(given: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        script = ROOT / "deploy" / "compose" / "create-databases.sh"
+        return subprocess.run([script], env={**env, **given}, capture_output=True, text=True, check=False)
+
+    assert made(passwords).returncode == 0
+    del passwords["PANIER_CONSOLE_DATABASE_PASSWORD"]
+    refused = made(passwords)
+    assert refused.returncode != 0
+    assert "PANIER_CONSOLE_DATABASE_PASSWORD" in refused.stderr
