@@ -113,7 +113,7 @@ def events() -> str:
         lines += [
             f"## `{topic.name}`",
             "",
-            f"Key: {topic.key}; {kept}. From {', '.join(topic.producers)} to {', '.join(topic.consumers)}.",
+            f"Key: {topic.key}; {kept}. From {', '.join(topic.producers)} to {', '.join(topic.consumers) or 'nobody yet: it is kept'}.",
             "",
             "| event | type | fields |",
             "|---|---|---|",

@@ -27,7 +27,7 @@ class Probes(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    told = {name: value for name, value in os.environ.items() if "PANIER" in name or "TOKEN" in name}
+    told = {name: value for name, value in os.environ.items() if {"PANIER", "TOKEN", "OTEL"} & set(name.split("_"))}
     Path(os.environ["FAKE_NOTES"], f"{NAME}.json").write_text(json.dumps(told))
     server = ThreadingHTTPServer(("127.0.0.1", int(PORT)), Probes)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -48,7 +48,7 @@ class Stack:
             shutil.copy(FAKE, packages / service.module / "__main__.py")
             (packages / service.module / "__init__.py").touch()
         (folder / "shops.toml").write_text(SHOPS)
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("PANIER_")} | {
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PANIER_", "OTEL_"))} | {
             "PYTHONPATH": str(packages),
             "FAKE_NOTES": str(self.notes),
             "PANIER_DATA": str(self.data),
@@ -155,6 +155,8 @@ def test_tells_services_what_they_need_and_lets_the_users_settings_win(stack: St
     assert told["PANIER_CATALOG_ADMIN_HOST"] == "127.0.0.1"
     assert "PANIER_SALES_DATABASE_URL" not in stack.told("sales")
     assert told["PANIER_POSTGRES_URL"] == ""
+    state = json.loads((stack.data / "stack.json").read_text())
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] == state["addresses"]["traces"]
     for name in ("PANIER_ADMIN_TOKEN", "PANIER_META_APP_SECRET", "ONE_TOKEN"):
         assert len(told[name]) >= 32
         assert told[name] == stack.told("ingest")[name]
@@ -189,7 +191,7 @@ def test_ctrl_c_ends_everything_in_order(own_stack: Stack) -> None:
 def test_nothing_outlives_a_killed_supervisor(own_stack: Stack) -> None:
     process = supervisor(own_stack)
     children = process.children(recursive=True)
-    assert len(children) == len(SERVICES) + 1
+    assert len(children) == len(SERVICES) + 2  # a second cart, and the receiver of traces
     process.kill()
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []

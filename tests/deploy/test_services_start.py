@@ -182,8 +182,7 @@ class Running:
 def services(cluster: Cluster, tmp_path: pathlib.Path) -> Iterator[list[Running]]:
     running: list[Running] = []
     try:
-        for service in SERVICES:
-            running.append(Running(service, cluster.environment(f"Deployment panier-{service}"), tmp_path))
+        running.extend(Running(s, cluster.environment(f"Deployment panier-{s}"), tmp_path) for s in SERVICES)
         yield running
     finally:
         for one in running:
@@ -211,7 +210,9 @@ def test_every_service_becomes_ready_and_stops_in_the_time_it_is_given(
         assert one.process.wait(left) == 0, f"{one.service}: {one.log}"
 
 
-def test_a_service_that_lacks_a_setting_ends_and_names_it_and_no_secret(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+def test_a_service_that_lacks_a_setting_ends_and_names_it_and_no_secret(
+    cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
     env = cluster.environment("Deployment panier-cart")
     del env["PANIER_CART_DATABASE_URL"]
     cart = Running("cart", env, tmp_path)

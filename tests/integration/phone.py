@@ -34,7 +34,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def phone_at(browser: Browser, url: str, width: int = 1280, height: int = 860) -> AsyncIterator["Phone"]:
     """The page, ready; fails at the end when a script threw or anything outside was asked for."""
-    page = await browser.new_page(viewport={"width": width, "height": height}, locale="en-GB")
+    page = await browser.new_page(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="Europe/Paris")
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"{error}"))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
@@ -43,7 +43,7 @@ async def phone_at(browser: Browser, url: str, width: int = 1280, height: int = 
     await page.wait_for_selector("body[data-ready]")
     yield Phone(page)
     await page.close()
-    assert problems == []
+    assert not problems, problems
 
 
 class Phone:
@@ -152,11 +152,11 @@ class Phone:
         await till.close()
 
     async def chooses(self, button: str, reply: str) -> None:
-        """A row of the newest list."""
+        """The first such row of the newest list."""
         opener = self.page.locator(".bubble.theirs").get_by_role("button", name=button)
         await expect(opener.last).to_be_visible()
         await opener.last.click()
-        await self.page.locator(f'.sheet [data-reply^="{reply}"]').click()
+        await self.page.locator(f'.sheet [data-reply^="{reply}"]').first.click()
 
     async def has_been_read(self) -> None:
         """Blue ticks on what the customer wrote last."""

@@ -96,7 +96,7 @@ def test_a_purchase_survives_a_kill_at_every_step(crashing: tuple[Stack, pathlib
     assert all(count > 0 for count in died.values()), "somebody died with nothing in hand"
 
     eventually("the stack to be ready again", stack.is_ready, 60)
-    [paid] = [o for o in stack.ask("orders", "list", "--shop", SHOP)]
+    [paid] = stack.ask("orders", "list", "--shop", SHOP)
     assert (paid["state"], paid["paid_minor"]) == ("paid", 740)
     stock = {p["sku"]: p for p in stack.ask("catalog", "list", "--shop", SHOP)}
     assert (stock["croissant"]["reserved"], stock["croissant"]["sold"]) == (0, 3)

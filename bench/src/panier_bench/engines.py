@@ -5,7 +5,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,11 +13,21 @@ import asyncpg
 from panier_common.kafka import apply_topics
 from panier_common.postgres import migrate
 
+from panier_bench import cores
+
 
 @dataclass(frozen=True)
 class Engines:
     kafka: str
     postgres: str
+    kinds: Mapping[str, str]
+
+    async def postgres_version(self) -> str:
+        server = await asyncpg.connect(self.postgres)
+        try:
+            return str(await server.fetchval("SHOW server_version"))
+        finally:
+            await server.close()
 
     async def database(self, package: str) -> str:
         """A fresh, migrated database of that package."""
@@ -35,12 +45,14 @@ class Engines:
 @contextlib.contextmanager
 def engines() -> Iterator[Engines]:
     """Real engines, with fsync as they come."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "panier_cli.engines", "--tests"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with cores.others():
+        child = subprocess.Popen(
+            [sys.executable, "-m", "panier_cli.engines", "--tests"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches the benchmark first
+        )
     assert child.stdin is not None
     assert child.stdout is not None
     try:
@@ -48,7 +60,8 @@ def engines() -> Iterator[Engines]:
         if not line:
             raise SystemExit("no engines for the benchmark: see the message above")
         found = json.loads(line)
-        yield Engines(found["kafka"]["address"], found["postgres"]["address"])
+        kinds = {name: engine["kind"] for name, engine in found.items()}
+        yield Engines(found["kafka"]["address"], found["postgres"]["address"], kinds)
     finally:
         child.stdin.close()
         child.wait(30)

@@ -1,52 +1,63 @@
-"""The words of the `panier` command. Each lives in a module of `commands`; a new one is added here."""
+"""The words of the `panier` command. Each lives in a module of `commands`; a new one is added to the table here.
+
+Only the module of the word that is asked for is imported: commands are called in loops by scripts.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
 import typer
 
-from panier_cli.commands.catalog import catalog
-from panier_cli.commands.conversations import carts, messages
-from panier_cli.commands.dead import dead
-from panier_cli.commands.demo import demo
-from panier_cli.commands.migrate import migrate
-from panier_cli.commands.orders import orders
-from panier_cli.commands.sales import sales
-from panier_cli.commands.shop import shop
-from panier_cli.commands.simulate import simulate
-from panier_cli.commands.status import status
-from panier_cli.commands.topics import topics
-from panier_cli.commands.up import up
 from panier_cli.errors import USAGE, Refused
 
-app = typer.Typer(
-    name="panier",
-    help="Panier: a self-hosted WhatsApp commerce backend.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(up)
-app.command()(status)
-app.command()(migrate)
-app.command()(demo)
-app.command()(simulate)
-for name, group in {
-    "shop": shop,
-    "catalog": catalog,
-    "orders": orders,
-    "carts": carts,
-    "messages": messages,
-    "sales": sales,
-    "dead": dead,
-    "topics": topics,
-}.items():
-    app.add_typer(group, name=name)
+# The first word → the module of `commands` that has a command, or a group of commands, of that name.
+COMMANDS = {
+    "up": "up",
+    "demo": "demo",
+    "status": "status",
+    "shop": "shop",
+    "catalog": "catalog",
+    "orders": "orders",
+    "carts": "conversations",
+    "messages": "conversations",
+    "sales": "sales",
+    "dead": "dead",
+    "simulate": "simulate",
+    "migrate": "migrate",
+    "topics": "topics",
+}
+
+
+def build(words: Sequence[str]) -> typer.Typer:
+    """The application with the command that the words begin with; with all of them when it is none of ours."""
+    app = typer.Typer(
+        name="panier",
+        help="Panier: a self-hosted WhatsApp commerce backend.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def _words() -> None:
+        """Keeps the first word a word of its own while it is the only command."""
+
+    for word in [words[0]] if words and words[0] in COMMANDS else COMMANDS:
+        command = getattr(import_module(f"panier_cli.commands.{COMMANDS[word]}"), word)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=word)
+        else:
+            app.command(word)(command)
+    return app
 
 
 def run() -> int:
     """Run what the command line asks for; the exit status."""
     try:
-        result = app(prog_name="panier", standalone_mode=False)
+        result = build(sys.argv[1:])(prog_name="panier", standalone_mode=False)
     except typer.Abort:
         return 130
     except Exception as error:

@@ -90,7 +90,8 @@ class InternalApi:
             raise Refused(
                 "not_running",
                 f"{service} is not part of {self.where}",
-                f"start a stack by `make run`, name its folder by PANIER_DATA, or set PANIER_{service.upper()}_ADMIN_URL",
+                "start a stack by `make run`, name its folder by PANIER_DATA, "
+                f"or set PANIER_{service.upper()}_ADMIN_URL",
             )
         return url.rstrip("/")
 

@@ -6,12 +6,16 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 Show = Callable[[Any], Iterable["RenderableType"]]
 """Makes what people see out of a document."""
+
+# Characters that turn the direction of what follows them, which a line of a table must not do.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def put(document: Any, as_json: bool, show: Show) -> None:
@@ -33,7 +37,7 @@ def console_for_people(stderr: bool = False) -> Console:
 
 def plain(text: object) -> str:
     """A text without control characters: a customer's words must not move the cursor or colour the screen."""
-    return "".join(c if c == "\n" or c.isprintable() or c.isspace() and ord(c) > 159 else "�" for c in str(text))
+    return "".join("�" if (category(c) in ("Cc", "Cs") and c != "\n") or c in _TURNS else c for c in str(text))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:

@@ -65,7 +65,14 @@ def differences(shop: str, counted: Sold, sold: Sold) -> list[dict[str, Any]]:
     """Every figure that is not the same on both sides."""
     nothing = dict.fromkeys(FIGURES, 0)
     return [
-        {"shop": shop, "day": day, "currency": currency, "figure": figure, "sales": ours[figure], "orders": theirs[figure]}
+        {
+            "shop": shop,
+            "day": day,
+            "currency": currency,
+            "figure": figure,
+            "sales": ours[figure],
+            "orders": theirs[figure],
+        }
         for day, currency in sorted({*counted, *sold})
         for ours, theirs in [(counted.get((day, currency), nothing), sold.get((day, currency), nothing))]
         for figure in FIGURES

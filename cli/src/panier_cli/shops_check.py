@@ -96,7 +96,7 @@ def ask_graph(phone_number_id: str, token: str, env: Mapping[str, str]) -> dict[
     finally:
         connection.close()
     if answer.status != 200 or not isinstance(document, dict):
-        error = document.get("error", {}) if isinstance(document, dict) else {}
-        why = error.get("message") or f"status {answer.status}"
-        raise Refused("graph_refused", f"the Graph API says: {why} (code {error.get('code')})")
+        said = document.get("error", {}) if isinstance(document, dict) else {}
+        why = said.get("message") or f"status {answer.status}"
+        raise Refused("graph_refused", f"the Graph API says: {why} (code {said.get('code')})")
     return {name: document.get(name) for name in ("id", *FIELDS.split(","))}

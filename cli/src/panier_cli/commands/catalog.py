@@ -38,7 +38,9 @@ def import_feed(
                 progress(line["progress"]["done"], line["progress"]["total"])
             result = line.get("result", result)
     if result is None:
-        raise Refused("interrupted", "the import ended before its end", "import the file again: it changes nothing twice")
+        raise Refused(
+            "interrupted", "the import ended before its end", "import the file again: it changes nothing twice"
+        )
     put(result, as_json, _imported)
     if result["rejected"] and not any(result[taken] for taken in ("created", "updated", "unchanged")):
         raise typer.Exit(FAILED)
@@ -77,7 +79,7 @@ def _products(products: list[dict[str, Any]]) -> Iterable[Any]:
             one["sku"],
             one["title"],
             money(one["price"]["minor"], one["price"]["currency"]),
-            "not counted" if one["available"] is None else one["available"],
+            "unlimited" if one["available"] is None else one["available"],
             one["reserved"],
             one["sold"],
             one["state"],

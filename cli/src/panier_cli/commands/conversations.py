@@ -46,7 +46,13 @@ def list_messages(number: Number, customer: Customer, as_json: AsJson = False) -
 def _cart(cart: dict[str, Any]) -> Iterable[Any]:
     currency = cart["currency"]
     lines = [
-        (line["sku"], line["title"], line["quantity"], money(line["unit_minor"], currency), money(line["total_minor"], currency))
+        (
+            line["sku"],
+            line["title"],
+            line["quantity"],
+            money(line["unit_minor"], currency),
+            money(line["total_minor"], currency),
+        )
         for line in cart["lines"]
     ]
     if not lines:

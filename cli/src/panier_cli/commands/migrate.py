@@ -29,8 +29,7 @@ def migrate(
 
 def _chosen(names: list[str] | None) -> dict[str, str]:
     """The databases to migrate, as URLs by service."""
-    from panier_cli.stack.environment import has
-    from panier_cli.stack.local import given
+    from panier_cli.stack.environment import given, has
 
     with_database = {service.name: service for service in SERVICES if service.database}
     if unknown := set(names or ()) - set(with_database):

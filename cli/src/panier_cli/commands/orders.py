@@ -68,9 +68,7 @@ def refund(order: Order, key: Key = None, as_json: AsJson = False) -> None:
 def _command(order: str, what: str, document: dict[str, str], key: str | None, as_json: bool) -> None:
     key = key or str(uuid.uuid4())
     try:
-        after = internal_api().send(
-            "checkout", "POST", path("orders", order, what), document, {"Idempotency-Key": key}
-        )
+        after = internal_api().send("checkout", "POST", path("orders", order, what), document, {"Idempotency-Key": key})
     except Refused as error:
         if error.code in _UNDECIDED:
             error.hint = f"{error.hint}; to try again without doing it twice, add --key {key}".removeprefix("; ")
@@ -83,7 +81,9 @@ def _time(text: str) -> str:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused("usage", f"{text!r} is no time", "give it like 2026-07-01 or 2026-07-01T08:30:00Z", USAGE) from None
+        raise Refused(
+            "usage", f"{text!r} is no time", "give it like 2026-07-01 or 2026-07-01T08:30:00Z", USAGE
+        ) from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
 
 
@@ -116,7 +116,13 @@ def _one(order: dict[str, Any]) -> Iterable[Any]:
         place = [address.get("text"), address.get("latitude"), address.get("longitude")]
         yield table(("address",), [(" ".join(str(part) for part in place if part not in (None, "")),)])
     lines = [
-        (line["sku"], line["title"], line["quantity"], money(line["unit_minor"], currency), money(line["total_minor"], currency))
+        (
+            line["sku"],
+            line["title"],
+            line["quantity"],
+            money(line["unit_minor"], currency),
+            money(line["total_minor"], currency),
+        )
         for line in order["lines"]
     ]
     fees = [("", "fees", "", "", money(order["fees_minor"], currency))] if order["fees_minor"] else []

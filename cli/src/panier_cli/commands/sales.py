@@ -24,7 +24,9 @@ _AGAIN_SECONDS = 0.5
 @sales.command()
 def show(
     shop: Annotated[str, typer.Option(help="The shop's id.", show_default=False)],
-    day: Annotated[str | None, typer.Option(metavar="D", help="A date; today in the shop's time zone otherwise.")] = None,
+    day: Annotated[
+        str | None, typer.Option(metavar="D", help="A date; today in the shop's time zone otherwise.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a shop's sales of one day."""
@@ -64,8 +66,9 @@ def _differences(api: InternalApi) -> list[dict[str, Any]]:
 
 
 def _with_history(api: InternalApi, shop: str) -> list[dict[str, Any]]:
-    """The shop's orders; only an order on its own tells when it was paid."""
-    listed = api.get("checkout", path("orders"), shop=shop)
+    """The shop's orders that may have been sold; only an order on its own tells when it was paid."""
+    orders = api.get("checkout", path("orders"), shop=shop)
+    listed = [order for order in orders if order["state"] not in ("awaiting_payment", "expired")]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda order: api.get("checkout", path("orders", order["order_id"])), listed))
 

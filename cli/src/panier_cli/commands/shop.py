@@ -52,8 +52,12 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         tables = tomllib.loads(file.read_text("utf-8")).get("shop", [])
     except (OSError, ValueError) as error:
-        raise Refused("bad_shops_file", f"the shops file {file} cannot be read: {error}", "see `panier shop check`") from error
-    named = {one["id"]: one["catalogue"] for one in tables if isinstance(one, dict) and {"id", "catalogue"} <= one.keys()}
+        raise Refused(
+            "bad_shops_file", f"the shops file {file} cannot be read: {error}", "see `panier shop check`"
+        ) from error
+    named = {
+        one["id"]: one["catalogue"] for one in tables if isinstance(one, dict) and {"id", "catalogue"} <= one.keys()
+    }
     try:
         catalogues = {shop_id: (file.parent / name).read_text("utf-8-sig") for shop_id, name in named.items()}
     except (OSError, ValueError, TypeError) as error:

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import signal
 import sys
 
 from panier_cli.commands import AsJson
+from panier_cli.interrupt import until_stopped
 
 WEBHOOK = "/webhooks/whatsapp"
 
 
 def up(as_json: AsJson = False) -> None:
     """Start broker, database, every service and the simulator; Ctrl-C stops them all."""
-    asyncio.run(_until_stopped(as_json))
-
-
-async def _until_stopped(as_json: bool) -> None:
-    """Run the stack until a signal; a signal during the start ends the start."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    stopping = False
-
-    def stop() -> None:
-        # Only the first signal counts: a second Ctrl-C must not leave half of the processes behind.
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop)
-    with contextlib.suppress(asyncio.CancelledError):
-        await _run(as_json)
+    asyncio.run(until_stopped(_run(as_json)))
 
 
 async def _run(as_json: bool) -> None:

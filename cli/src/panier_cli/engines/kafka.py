@@ -70,7 +70,7 @@ def _format(java: Java, classpath: str, folder: Path, config: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [java.path, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool"]
     done = subprocess.run(
-        [*command, "format", "-t", cluster, "-c", str(draft)], capture_output=True, text=True, check=False
+        [*command, "format", f"--cluster-id={cluster}", "-c", str(draft)], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise EngineError(

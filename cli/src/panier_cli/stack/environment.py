@@ -54,6 +54,13 @@ def has(env: Mapping[str, str], name: str) -> bool:
     return bool(env.get(name) or env.get(f"{name}_FILE"))
 
 
+def given(env: Mapping[str, str], name: str) -> str:
+    """A setting's value, from the variable or from the file that its ``_FILE`` form names."""
+    if path := env.get(f"{name}_FILE"):
+        return Path(path).read_text("utf-8").strip()
+    return env[name]
+
+
 def wants_traces(env: Mapping[str, str]) -> bool:
     """Whether spans are to come to us: not when the user says where they go, or that there are none."""
     return not any(env.get(name) for name in _OWN_TRACING) and env.get("OTEL_SDK_DISABLED", "").lower() != "true"

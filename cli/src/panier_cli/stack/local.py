@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from panier_cli.data_folder import ROOT, DataFolder
 from panier_cli.engines import Engine, EngineError, choice, free_port, wait_until_answering
 from panier_cli.errors import Refused
 from panier_cli.stack.databases import make_databases
-from panier_cli.stack.environment import Wiring, has, missing_secrets, number, service_environment, wants_traces
+from panier_cli.stack.environment import Wiring, given, has, missing_secrets, number, service_environment, wants_traces
 from panier_cli.stack.keeper import Keeper
 from panier_cli.stack.services import SERVICES, Service
 
@@ -50,6 +51,10 @@ class ServiceProcess:
     @property
     def admin(self) -> str:
         return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def pid(self) -> int | None:
+        return self.keeper.pid if self.keeper else None
 
 
 @dataclass
@@ -87,7 +92,7 @@ class LocalStack:
             {
                 "name": service.name,
                 "processes": [
-                    {"admin": process.admin, "pid": process.keeper.pid if process.keeper else None}
+                    {"admin": process.admin, "pid": process.pid}
                     for process in self.processes
                     if process.service is service
                 ],
@@ -204,13 +209,6 @@ async def _prepare_databases(stack: LocalStack, database: Engine, env: Mapping[s
     return urls
 
 
-def given(env: Mapping[str, str], name: str) -> str:
-    """A setting's value, from the variable or from the file that its ``_FILE`` form names."""
-    if path := env.get(f"{name}_FILE"):
-        return Path(path).read_text("utf-8").strip()
-    return env[name]
-
-
 async def _prepare_topics(stack: LocalStack, broker: Engine) -> None:
     from panier_common.kafka import apply_topics
 
@@ -238,20 +236,36 @@ def _start_services(stack: LocalStack, wiring: Wiring, env: Mapping[str, str], w
         process.keeper = Keeper(program, stack.display.show, stack.publish)
 
 
-async def wait_until_ready(stack: LocalStack) -> None:
-    """Wait for one process after the other, for as long as it takes, saying why it takes long."""
+async def wait_until_ready(stack: LocalStack, patience: float | None = None) -> None:
+    """Wait for one process after the other, for as long as it takes, saying why it takes long.
+
+    With `patience`, raises Refused when none becomes ready for that many seconds; twice as many where the
+    process has been alive all along, as on a busy machine.
+    """
     import aiohttp
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
         for done, process in enumerate(stack.processes, 1):
             stack.display.waiting(f"waiting for {process.service.name} ({done} of {len(stack.processes)})")
-            polls = 0
+            polls, since, pid = 0, time.monotonic(), process.pid
             while (why := await _not_ready(session, process.admin)) is not None:
+                is_alive = pid is not None and process.pid == pid
+                if patience is not None and time.monotonic() - since > patience * (1 + is_alive):
+                    raise Refused("not_ready", f"{process.service.name} did not come up: {why}")
                 polls += 1
                 if polls % 100 == 0:
                     stack.display.say(f"{process.service.name} is not ready: {why}")
                 await asyncio.sleep(0.1)
     stack.display.waiting("")
+
+
+async def why_not_ready(stack: LocalStack) -> dict[str, str]:
+    """The services that are not ready right now, and why."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
+        whys = await asyncio.gather(*(_not_ready(session, process.admin) for process in stack.processes))
+    return {p.service.name: why for p, why in zip(stack.processes, whys, strict=True) if why is not None}
 
 
 async def _not_ready(session: Any, admin: str) -> str | None:

@@ -6,7 +6,7 @@ import os
 from itertools import islice
 
 from aiohttp import web
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from panier_cli.traces import page
 from panier_cli.traces.spans import Trace, Traces, decode

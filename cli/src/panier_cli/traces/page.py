@@ -43,10 +43,12 @@ def index(traces: Iterable[Trace]) -> str:
         lines.append(
             f"<tr><td>{_time(one['start'])}</td>"
             f'<td><a href="/traces/{escape(trace.trace_id)}">{escape(one["name"])}</a>{state}</td>'
+            f"<td>{escape(one['event'] or '')}</td>"
             f"<td>{escape(' '.join(one['services']))}</td>"
             f'<td class="n">{one["spans"]}</td><td class="n">{one["duration_ms"]:.1f}</td></tr>'
         )
-    head = '<tr><th>when (UTC)</th><th>what</th><th>services</th><th class="n">spans</th><th class="n">ms</th></tr>'
+    names = "".join(f"<th>{name}</th>" for name in ("when (UTC)", "what", "first event", "services"))
+    head = f'<tr>{names}<th class="n">spans</th><th class="n">ms</th></tr>'
     body = f"<table>{head}{''.join(lines)}</table>" if lines else "<p>No trace yet: say something in the phone.</p>"
     return _page("Traces", f"<h1>Traces</h1><p>The last ones of this stack, newest first.</p>{body}")
 
@@ -66,7 +68,9 @@ def trace_page(trace: Trace) -> str:
 
 
 def not_found() -> str:
-    return _page("No such trace", "<h1>No such trace</h1><p>It was forgotten, or not sampled. <a href='/'>All traces</a></p>")
+    return _page(
+        "No such trace", "<h1>No such trace</h1><p>It was forgotten, or not sampled. <a href='/'>All traces</a></p>"
+    )
 
 
 def _line(row: Row, total: float) -> str:
@@ -80,7 +84,8 @@ def _line(row: Row, total: float) -> str:
     name = f"<span class='bad'>{escape(span.name)}</span>" if span.failed else escape(span.name)
     return (
         f'<tr><td><span class="service" style="border-color:{_colour(span.service)}">{escape(span.service)}</span></td>'
-        f'<td style="padding-left:{row.depth * 1.1:.1f}rem"><details><summary>{name}</summary>{_details(row)}</details></td>'
+        f'<td style="padding-left:{row.depth * 1.1:.1f}rem">'
+        f"<details><summary>{name}</summary>{_details(row)}</details></td>"
         f'<td class="bar">{bar}</td><td class="n">{row.duration_ms:.2f}</td></tr>'
     )
 

@@ -18,6 +18,7 @@ MOST_SPANS = 20_000
 MOST_SPANS_OF_TRACE = 2000
 _LONGEST_TEXT = 1000
 _MESSAGE_ID = "messaging.message.id"
+_EVENT = "panier.event.type"
 _KINDS = ("", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 
 Value = str | int | float | bool
@@ -108,12 +109,13 @@ class Trace:
         return min(roots or self.spans.values(), key=lambda span: span.start)
 
     def summary(self) -> dict[str, Any]:
-        """The trace in one line."""
-        spans = self.spans.values()
+        """The trace in one line; `event` is the first that it tells of."""
+        spans = sorted(self.spans.values(), key=lambda span: span.start)
         return {
             "trace_id": self.trace_id,
             "name": self.root.name,
             "service": self.root.service,
+            "event": next((str(span.attributes[_EVENT]) for span in spans if _EVENT in span.attributes), None),
             "start": self.start,
             "duration_ms": round((self.end - self.start) / 1e6, 3),
             "spans": len(spans) + self.cut,

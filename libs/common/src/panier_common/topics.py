@@ -110,7 +110,7 @@ SHOP = Topic(
 )
 FLOOR = Topic("panier.floor.v1", "conversation", ("console",), ("checkout",), (e.FloorChanged,), cleanup="compact")
 SALES = Topic("panier.sales.v1", "shop", ("sales",), ("console",), (e.SalesCounted,))
-ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), ("sender",), (e.AccountChanged,))
+ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), (), (e.AccountChanged,))
 
 TOPICS = (
     INBOUND,

@@ -64,7 +64,7 @@ export function drawNumbers(shops, chosen, choose) {
       h(
         "option",
         { value: number.phone_number_id, selected: number.phone_number_id === chosen },
-        `${shop.name} · ${number.display}`,
+        `${number.display} · ${shop.name}`,
       ),
     ),
   );

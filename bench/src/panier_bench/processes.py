@@ -1,0 +1,93 @@
+"""Processes under measurement: started on their core, waited for, ended in order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import aiohttp
+
+from panier_bench import cores
+
+READY_SECONDS = 90.0
+END_SECONDS = 25.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's, with these settings and no others of ours: what a user has set must not be measured."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PANIER_", "OTEL_"))}
+    return kept | dict(settings)
+
+
+@contextlib.asynccontextmanager
+async def running(module: str, *words: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[int]:
+    """`python -m module` on the core of what is measured; its pid. SIGTERM ends it, and how it ended is judged."""
+    with cores.measured():
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *words, env=environment(settings or {}), stdout=asyncio.subprocess.DEVNULL
+        )
+    try:
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def service(name: str, settings: Mapping[str, str]) -> AsyncIterator[int]:
+    """One of our services, ready; its pid."""
+    port = free_port()
+    told = {
+        "PANIER_ADMIN_TOKEN": "bench",
+        "PANIER_LOG_LEVEL": "WARNING",
+        f"PANIER_{name.upper()}_ADMIN_HOST": "127.0.0.1",
+        f"PANIER_{name.upper()}_ADMIN_PORT": str(port),
+        **settings,
+    }
+    async with running(f"panier_{name}", settings=told) as pid:
+        await until_ready(f"http://127.0.0.1:{port}/readyz", pid)
+        yield pid
+
+
+async def until_ready(url: str, pid: int) -> None:
+    """Until that address answers 200; raises TimeoutError with what it said last."""
+    said = "nothing"
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while True:
+                    with contextlib.suppress(aiohttp.ClientError):
+                        async with session.get(url) as answer:
+                            said = await answer.text()
+                            if answer.status == 200:
+                                return
+                    if not _alive(pid):
+                        raise SystemExit(f"the process behind {url} ended before it was ready: see above")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise TimeoutError(f"{url} is not ready: {said}") from None
+
+
+def _alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    if status.exists():
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return sys.platform != "linux"
+    return False

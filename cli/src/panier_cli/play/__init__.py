@@ -1,0 +1,1 @@
+"""Playing a customer against a running stack, through the simulator's API."""

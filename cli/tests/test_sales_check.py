@@ -1,0 +1,102 @@
+"""Whether sales counted what checkout sold."""
+
+from typing import Any
+
+import pytest
+from panier_cli.sales_check import differences, sold_of_days, sold_of_orders
+
+from .conftest import Panier
+from .fake_services import FakeServices
+
+LINES = [{"sku": "a", "quantity": 2}, {"sku": "b", "quantity": 3}]
+
+
+def order(state: str, *steps: tuple[str, str], paid: int = 0, currency: str = "EUR") -> dict[str, Any]:
+    return {
+        "order_id": "o1",
+        "state": state,
+        "currency": currency,
+        "lines": LINES,
+        "total_minor": 1000,
+        "paid_minor": paid,
+        "placed_at": "2026-07-01T10:00:00Z",
+        "history": [{"what": what, "at": at, "by": "x"} for what, at in steps],
+    }
+
+
+PLACED = ("placed", "2026-07-01T10:00:00Z")
+PAID = ("paid", "2026-07-01T22:30:00Z")  # half past midnight in Paris
+
+
+@pytest.mark.parametrize(
+    ("one", "on_collection", "expected"),
+    [
+        (order("awaiting_payment", PLACED), False, {}),
+        (order("expired", PLACED, ("expired", "2026-07-01T11:00:00Z")), False, {}),
+        (order("cancelled", PLACED, ("cancelled", "2026-07-01T11:00:00Z")), False, {}),
+        (order("ready", PLACED, PAID, paid=1000), False, {"2026-07-02": (1000, 1, 5)}),
+        (
+            order("refunded", PLACED, PAID, ("refunded", "2026-07-03T10:00:00Z"), paid=1000),
+            False,
+            {"2026-07-02": (1000, 1, 5), "2026-07-03": (-1000, 0, 0)},
+        ),
+        (order("accepted", PLACED), True, {"2026-07-01": (1000, 1, 5)}),
+        (
+            order("cancelled", PLACED, ("cancelled", "2026-07-02T11:00:00Z")),
+            True,
+            {"2026-07-01": (1000, 1, 5), "2026-07-02": (-1000, -1, -5)},
+        ),
+    ],
+)
+def test_what_an_order_adds_to_its_shops_days(
+    one: dict[str, Any], on_collection: bool, expected: dict[str, tuple[int, int, int]]
+) -> None:
+    sold = sold_of_orders([one], "Europe/Paris", on_collection)
+    assert {day: tuple(figures.values()) for (day, _), figures in sold.items()} == expected
+
+
+def day(revenue: int, currency: str = "EUR") -> dict[str, Any]:
+    figures = {"currency": currency, "revenue_minor": revenue, "orders": 1, "items": 5, "average_minor": revenue}
+    return {"day": "2026-07-02", "currencies": [figures]}
+
+
+def test_a_cent_too_many_and_a_day_too_few_are_differences() -> None:
+    orders = sold_of_orders([order("paid", PLACED, PAID, paid=1000)], "Europe/Paris", False)
+    assert differences("s", sold_of_days([day(1000)]), orders) == []
+    cent = {"shop": "s", "day": "2026-07-02", "currency": "EUR", "figure": "revenue_minor", "sales": 1001}
+    assert differences("s", sold_of_days([day(1001)]), orders) == [{**cent, "orders": 1000}]
+    assert [one["figure"] for one in differences("s", {}, orders)] == ["revenue_minor", "orders", "items"]
+    assert len(differences("s", sold_of_days([day(1000), day(5, "JPY")]), orders)) == 3
+
+
+def serve(services: FakeServices, revenue: int) -> None:
+    shop = {"id": "s", "timezone": "Europe/Paris", "payment_provider": "simulated"}
+    paid = order("paid", PLACED, PAID, paid=1000)
+    services.on("GET", "/internal/shops", [shop])
+    services.on(
+        "GET", "/internal/orders", [{"order_id": "o1", "state": "paid"}, {"order_id": "o2", "state": "expired"}]
+    )
+    services.on("GET", "/internal/orders/o1", paid)
+    services.on("GET", "/internal/sales/days", [day(revenue)])
+
+
+def test_verify_prints_whether_both_are_equal(panier: Panier, services: FakeServices) -> None:
+    serve(services, 1000)
+    done = panier("sales", "verify", "--json")
+    assert (done.exit, done.document) == (0, {"equal": True, "differences": []})
+    assert "are equal" in panier("sales", "verify").out
+
+
+def test_verify_fails_when_they_differ_for_good(panier: Panier, services: FakeServices) -> None:
+    serve(services, 999)
+    done = panier("sales", "verify", "--wait", "0", "--json")
+    assert (done.exit, done.document["equal"]) == (1, False)
+    assert done.document["differences"][0]["sales"] == 999
+    assert "revenue_minor" in panier("sales", "verify", "--wait", "0").out
+
+
+def test_verify_waits_for_sales_to_catch_up(panier: Panier, services: FakeServices) -> None:
+    serve(services, 1000)
+    turns = iter([[], [day(1000)]])
+    services.on("GET", "/internal/sales/days", lambda _: next(turns))
+    assert panier("sales", "verify", "--json").exit == 0

@@ -1,0 +1,22 @@
+#!/bin/bash
+# Run by the PostgreSQL image when its volume is empty: a role and a database of its own for each service.
+# Passwords come from the environment: PANIER_<SERVICE>_DATABASE_PASSWORD.
+set -euo pipefail
+
+services=(catalog cart checkout sender console)
+
+for service in "${services[@]}"; do
+    variable="PANIER_${service^^}_DATABASE_PASSWORD"
+    : "${!variable:?"$variable is not set"}"
+done
+
+for service in "${services[@]}"; do
+    # The password is read by psql itself: as an argument, every process of the machine could see it.
+    psql --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname postgres --set ON_ERROR_STOP=1 \
+        --set role="panier_$service" --set variable="PANIER_${service^^}_DATABASE_PASSWORD" <<'SQL'
+\getenv password :variable
+CREATE ROLE :"role" LOGIN PASSWORD :'password';
+CREATE DATABASE :"role" OWNER :"role";
+REVOKE CONNECT ON DATABASE :"role" FROM PUBLIC;
+SQL
+done
