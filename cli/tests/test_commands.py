@@ -1,10 +1,13 @@
 """What each command asks the services, prints, and how it ends."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from panier_cli.app import COMMANDS
 
 from .conftest import Panier
 from .fake_services import FakeServices, Request, problem
@@ -381,3 +384,21 @@ def test_a_dead_letter_is_found_shown_replayed_and_dropped(panier: Panier, servi
     services.on("GET", "/internal/dead-letters/l2", missing)
     gone = panier("dead", "show", "l2", "--json")
     assert (gone.exit, gone.error["code"]) == (1, "no_such_dead_letter")
+
+
+# -- the command itself -----------------------------------------------------------------------------------
+
+
+def test_a_word_imports_only_what_it_needs() -> None:
+    """Commands are called in loops by scripts; what is slow to import is only imported where it is used."""
+    slow = "{'aiohttp', 'asyncpg', 'aiokafka', 'babel', 'asyncio'}"
+    code = f"import sys; from panier_cli.app import build; build(['orders', 'list']); print({slow} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_every_word_has_its_command(panier: Panier) -> None:
+    shown = panier("--help").out
+    for word in COMMANDS:
+        assert f" {word} " in shown
+        assert panier(word, "--help").exit == 0

@@ -84,8 +84,8 @@ class Phone:
         return self.last
 
     async def presses(self, reply: str) -> None:
-        """The newest button whose reply id begins so, as soon as the shop has sent one."""
-        button = self.page.locator(f'.bubble.theirs [data-reply^="{reply}"]').last
+        """The button of the newest message whose reply id begins so, once it has one."""
+        button = self.last.locator(f'[data-reply^="{reply}"]')
         await expect(button).to_be_visible()
         title = (await button.inner_text()).strip()
         await button.click()
@@ -152,10 +152,8 @@ class Phone:
         await till.close()
 
     async def chooses(self, button: str, reply: str) -> None:
-        """The first such row of the newest list."""
-        opener = self.page.locator(".bubble.theirs").get_by_role("button", name=button)
-        await expect(opener.last).to_be_visible()
-        await opener.last.click()
+        """The first row of the newest message's list whose reply id begins so."""
+        await self.last.get_by_role("button", name=button, exact=True).click()
         await self.page.locator(f'.sheet [data-reply^="{reply}"]').first.click()
 
     async def has_been_read(self) -> None:
