@@ -8,7 +8,7 @@ PACKAGES := libs/common libs/payments services/ingest services/catalog services/
 	services/sender services/sales services/console simulator cli bench
 MODULES := $(foreach package,$(PACKAGES),$(subst /,,$(notdir $(wildcard $(package)/src/panier_*))))
 
-.PHONY: help setup run demo test check bench proof clean-data
+.PHONY: help setup run demo test check generate bench clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -34,13 +34,13 @@ check: setup ## formatting, lint, types, architecture, generated files
 	$(BIN)/mypy cli/bootstrap.py
 	$(BIN)/lint-imports
 	@for package in $(PACKAGES); do (cd $$package && echo "deptry $$package" && $(CURDIR)/$(BIN)/deptry src) || exit 1; done
-	$(BIN)/pytest tests/architecture
+	$(BIN)/pytest tests/architecture tests/deploy -m "not stack"
+
+generate: setup ## write what is generated from the code: schemas, AsyncAPI, docs/*.md
+	$(BIN)/python docs/generate.py
 
 bench: setup ## run the benchmarks; prints a table and writes bench/results
 	$(BIN)/python -m panier_bench
-
-proof: setup ## play customers under injected faults and check every effect against a ledger
-	$(BIN)/python -m panier_bench.proof
 
 clean-data: ## forget the local stack's data
 	rm -rf -- "$(DATA)"

@@ -44,9 +44,8 @@ def side_by_side(moments: list[Image.Image]) -> Image.Image:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    path = HERE / name
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB")
+    """With few colours, and so small: a README is read over slow lines too."""
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
 
 
 async def story(phone: Phone) -> None:

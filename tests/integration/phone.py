@@ -34,7 +34,9 @@ async def chromium() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def phone_at(browser: Browser, url: str, width: int = 1280, height: int = 860) -> AsyncIterator["Phone"]:
     """The page, ready; fails at the end when a script threw or anything outside was asked for."""
-    page = await browser.new_page(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="Europe/Paris")
+    page = await browser.new_page(
+        viewport={"width": width, "height": height}, locale="en-GB", timezone_id="Europe/Paris"
+    )
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(f"{error}"))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)

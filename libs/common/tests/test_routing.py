@@ -62,7 +62,10 @@ def test_words_of_other_languages_work_and_change_nothing() -> None:
     assert (word.asks, word.language) == ("menu", None)
 
 
-@given(st.sampled_from(["catalog", "cart", "checkout", "console"]), st.lists(st.text(max_size=12), max_size=3))
+WORDS = st.text(st.characters(exclude_characters="\x00"), max_size=12)
+
+
+@given(st.sampled_from(["catalog", "cart", "checkout", "console"]), st.lists(WORDS, max_size=3))
 def test_a_reply_id_is_read_as_it_was_built(owner: str, arguments: list[str]) -> None:
     try:
         built = reply_id(owner, "verb", *arguments)
@@ -71,6 +74,12 @@ def test_a_reply_id_is_read_as_it_was_built(owner: str, arguments: list[str]) ->
     parsed = parse_reply(built)
     assert parsed is not None
     assert (parsed.owner, parsed.verb, list(parsed.arguments)) == (owner, "verb", arguments)
+
+
+def test_a_made_up_reply_id_brings_no_character_that_a_database_refuses() -> None:
+    parsed = parse_reply("cart:add:a%00b%ED%A0%80")
+    assert parsed is not None
+    assert parsed.argument == "a\ufffdb\ufffd\ufffd\ufffd"
 
 
 def test_a_reply_id_that_is_too_long_cannot_be_built() -> None:

@@ -253,7 +253,7 @@ async def test_an_unknown_shop_is_refused_with_those_there_are(journal: Journal,
     sales.start()
     await until(sales.is_ready)
     problem = await sales.get("/internal/sales?shop=boulangerei")
-    assert (problem["status"], problem["code"]) == (404, "unknown_shop")
+    assert (problem["status"], problem["code"]) == (404, "no_such_shop")
     assert SHOP in problem["hint"]
 
 

@@ -68,6 +68,18 @@ def test_a_probe_that_says_nothing_is_followed_by_another():
     assert budget.room_of("a", later) == 1
 
 
+def test_a_refused_token_is_asked_again_soon_and_then_ever_more_rarely():
+    budget = Budget(10, 10)
+    now, waits = NOW, []
+    for n in range(12):
+        budget.hold("a", f"m{n}", RULES[190], now)
+        waits.append(budget.holds["a"].until - now)
+        now = budget.holds["a"].until
+        budget.claim("a", f"m{n + 1}")
+    assert waits[:4] == [2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND]
+    assert waits[-1] == 600 * SECOND
+
+
 def test_nothing_changes_before_the_commit():
     pacing = Pacing(2, 2)
     budget = pacing.budget()

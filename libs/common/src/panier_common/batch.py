@@ -110,6 +110,7 @@ class Outcome(Generic[W]):
     publish: list[Outgoing]
     readings: dict[tuple[str, int], Reading]
     seqs: dict[int, int]
+    deleted: dict[int, int]
     foreign: dict[int, int]
     repeats: int
     dead: int
@@ -150,12 +151,13 @@ class Batch(Generic[W]):
             raise PoisonError from error
         if self._changed:
             await self._save_memories(db)
-        await self._finish(db, new_seqs)
+        deleted = await self._finish(db, new_seqs)
         return Outcome(
             world,
             self._out,
             self._read(),
             new_seqs,
+            deleted,
             {p: self.homes[p].seq for p in touched if seqs[p] > self.homes[p].seq},
             self._repeats,
             len(self._dead),
@@ -296,7 +298,7 @@ class Batch(Generic[W]):
             [(self._memories.get(key) or Memory()).pack() for key in keys],
         )
 
-    async def _finish(self, db: Connection, seqs: dict[int, int]) -> None:
+    async def _finish(self, db: Connection, seqs: dict[int, int]) -> dict[int, int]:
         await timers.change(db, self.loop.name, self._timers)
         self._dead = [item for item in self.items if item.dead is not None]
         if self._dead:
@@ -304,7 +306,7 @@ class Batch(Generic[W]):
         replayed = [item.replays for item in self.items if item.replays is not None and item.dead is None]
         if replayed:
             await db.execute("DELETE FROM dead_letter WHERE id = ANY($1::uuid[])", replayed)
-        await write_progress(db, self.loop.name, self._next, self._heard, self._out, seqs, self.homes)
+        return await write_progress(db, self.loop.name, self._next, self._heard, self._out, seqs, self.homes)
 
     def _letter(self, item: Item) -> dead_letters.DeadLetter:
         return dead_letters.DeadLetter(
@@ -344,10 +346,10 @@ WITH moved AS (
     INSERT INTO outbox (loop, home, n, topic, key, headers, value)
     SELECT $1, * FROM unnest($9::int[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])
 ), gone AS (
-    DELETE FROM outbox USING unnest($15::int[], $16::bigint[]) AS done (home, upto)
-    WHERE outbox.loop = $1 AND outbox.home = done.home AND outbox.n <= done.upto
+    DELETE FROM outbox USING unnest($15::int[], $16::bigint[], $17::bigint[]) AS done (home, beyond, upto)
+    WHERE outbox.loop = $1 AND outbox.home = done.home AND outbox.n > done.beyond AND outbox.n <= done.upto
 )
-UPDATE home SET seq = new.seq FROM unnest($17::int[], $18::bigint[]) AS new (partition, seq)
+UPDATE home SET seq = new.seq FROM unnest($18::int[], $19::bigint[]) AS new (partition, seq)
 WHERE home.loop = $1 AND home.partition = new.partition AND home.seq < new.seq
 """
 
@@ -360,9 +362,13 @@ async def write_progress(
     out: Sequence[Outgoing],
     seqs: dict[int, int],
     owned: Mapping[int, Home],
-) -> None:
-    """Positions, repeat memory, new outbox rows, and the end of published ones: one statement."""
-    done = [owned[p] for p in seqs if owned[p].published > owned[p].deleted]
+) -> dict[int, int]:
+    """Positions, repeat memory, new outbox rows, and the end of published ones: one statement.
+
+    Returns home → the number up to which its rows are gone once this is committed. Each deletion begins where
+    the last one ended, or it would walk over the dead rows of all of them.
+    """
+    done = {p: (owned[p].deleted, owned[p].published) for p in seqs if owned[p].published > owned[p].deleted}
     await db.execute(
         _PROGRESS,
         loop,
@@ -374,11 +380,13 @@ async def write_progress(
         [source for _, _, source in heard],
         list(heard.values()),
         *outbox.columns(out),
-        [home.partition for home in done],
-        [home.published for home in done],
+        list(done),
+        [beyond for beyond, _ in done.values()],
+        [upto for _, upto in done.values()],
         list(seqs),
         list(seqs.values()),
     )
+    return {partition: upto for partition, (_, upto) in done.items()}
 
 
 def end_spans(items: Sequence[Item]) -> None:

@@ -476,7 +476,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         for partition, seq in outcome.seqs.items():
             home = self._homes.get(partition)
             if home is not None:
-                home.deleted, home.seq = home.published, seq
+                home.deleted, home.seq = outcome.deleted.get(partition, home.deleted), seq
         end_spans(items)
         telemetry.RECORDS.add(len(items), {"loop": self.loop.name, "outcome": "taken"})
         if outcome.dead:
@@ -541,13 +541,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             async with self._transaction() as db:
                 seqs = await homes.lock(db, self.loop.name, owned.values())
                 positions = {at: self._readings[at].next_offset for at in self._unsaved if at in self._readings}
-                await write_progress(db, self.loop.name, positions, {}, [], seqs, owned)
+                deleted = await write_progress(db, self.loop.name, positions, {}, [], seqs, owned)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
         self._unsaved -= positions.keys()
-        for home in owned.values():
-            home.deleted = home.published
+        for partition, upto in deleted.items():
+            owned[partition].deleted = upto
         if foreign:
             await self._publish_after(await self._with_foreign([], foreign))
             for partition, seq in seqs.items():

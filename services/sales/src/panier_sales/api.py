@@ -43,5 +43,5 @@ def _known(worker: Worker, shops: ShopDirectory, shop: str) -> ShopConfigured:
         raise Problem(503, "not_ready", why, "try again in some seconds; `panier status` shows the service")
     if shop not in shops.by_id:
         known = ", ".join(sorted(shops.by_id)) or "none"
-        raise Problem(404, "unknown_shop", f"no shop is called {shop!r}", f"shops: {known}")
+        raise Problem(404, "no_such_shop", f"no shop is called {shop!r}", f"shops: {known}")
     return shops.by_id[shop]

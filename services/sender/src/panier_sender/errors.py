@@ -58,9 +58,9 @@ RULES: dict[int, Rule] = {
     131016: Rule(Class.RETRY, "unavailable", 1),
     133004: Rule(Class.RETRY, "unavailable", 1),
     134101: Rule(Class.RETRY_FEW, "syncing", 600),
-    # the token
-    0: Rule(Class.PARK, "token", 300),
-    190: Rule(Class.PARK, "token", 300),
+    # the token: soon asked again, since Meta also says so in passing; then ever more rarely
+    0: Rule(Class.PARK, "token", 2),
+    190: Rule(Class.PARK, "token", 2),
     # the account or the number is stopped
     368: Rule(Class.STOP_SHOP, "policy_block", 600),
     131031: Rule(Class.STOP_SHOP, "account_locked", 600),

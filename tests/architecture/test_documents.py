@@ -1,0 +1,113 @@
+"""Documents name only what exists: commands with their options, make targets, paths, links, settings.
+
+What needs Meta, a registry, a cluster or long is not run, but nothing is named that is not there.
+"""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGES = [
+    path
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "services/*/README.md",
+        "simulator/README.md",
+        "cli/README.md",
+        "bench/README.md",
+    )
+    for path in sorted(ROOT.glob(pattern))
+]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+SETTINGS = set(re.findall(r"`(PANIER_[A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text()))
+# Of the local stack, the tests and the shops file: read by the command line, the engines or libs/common itself.
+OTHER = {
+    "PANIER_DATA",
+    "PANIER_POSTGRES_URL",
+    "PANIER_SHOPS",
+    "PANIER_TRACES_PORT",
+    "PANIER_MAVEN_REPOSITORY",
+    "PANIER_FAIL_POINTS",
+    "PANIER_FAIL_MARKS",
+    "PANIER_DEMO_WITHOUT",
+    "PANIER_KAFKA_PARTITIONS",
+    "PANIER_KAFKA_REPLICATION",
+}
+
+
+def name_of(page: pathlib.Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def commands(page: pathlib.Path) -> list[str]:
+    """Lines of the page's shell blocks, and inline code that is a command of ours."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^( *)```(?:sh|bash|console)?\n(.*?)^\1```", text, re.M | re.S)
+    lines = [line.strip() for _, block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`((?:make|\./panier|panier) [^`]+)`", text)
+    return [line.split(" #")[0].strip() for line in lines if line.startswith(("make ", "./panier ", "panier "))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_make_targets_exist(page: pathlib.Path) -> None:
+    named = {word for line in commands(page) if line.startswith("make ") for word in line.split()[1:2]}
+    assert named <= TARGETS, f"{name_of(page)} names {named - TARGETS}"
+
+
+_HELP: dict[tuple[str, ...], str] = {}
+
+
+def help_of(words: tuple[str, ...]) -> str:
+    """The help of a command, or what the command line says about words it does not know."""
+    if words not in _HELP:
+        done = subprocess.run(
+            [sys.executable, "-m", "panier_cli", *words, "--help"], capture_output=True, text=True, check=False
+        )
+        _HELP[words] = done.stdout if done.returncode == 0 else ""
+    return _HELP[words]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_and_their_options_exist(page: pathlib.Path) -> None:
+    for line in commands(page):
+        if line.startswith("make "):
+            continue
+        words = shlex.split(line.replace("…", "").replace("|", " "))[1:]
+        plain = tuple(w for w in words if re.fullmatch(r"[a-z-]+", w) and not w.startswith("-"))[:2]
+        found = next((p for p in (plain, plain[:1]) if p and help_of(p)), None)
+        assert found, f"{name_of(page)}: `{line}` is no command"
+        options = {w.split("=")[0] for w in words if w.startswith("--")}
+        missing = {o for o in options if o not in help_of(found)}
+        assert not missing, f"{name_of(page)}: `{line}` has no {missing}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    dead = [link for link in links if not (page.parent / link).exists()]
+    assert not dead, f"{name_of(page)}: {dead}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_exist(page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:services|libs|docs|tests|examples|deploy|simulator|cli|bench)/[A-Za-z0-9_./-]+)`", text)
+    gone = [path for path in paths if not (ROOT / path.rstrip("/")).exists()]
+    assert not gone, f"{name_of(page)}: {gone}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_settings_exist(page: pathlib.Path) -> None:
+    named = set(re.findall(r"\bPANIER_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8")))
+    known = SETTINGS | OTHER
+    unknown = {n for n in named if n not in known and n.removesuffix("_FILE") not in known}
+    unknown = {
+        n for n in unknown if not re.fullmatch(r"PANIER_[A-Z]+_(ADMIN_URL|PROCESSES|DATABASE_URL|ADMIN_PORT)", n)
+    }
+    assert not unknown, f"{name_of(page)}: {unknown}"
