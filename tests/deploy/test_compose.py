@@ -1,17 +1,15 @@
 """docker-compose.yml by its schema and by rules; each rule is seen to fail once."""
 
 import copy
-import importlib.util
-import json
 import os
 import pathlib
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import compose_rules as rules
-import jsonschema
 import pytest
 import yaml
 from compose_rules import Compose
@@ -21,21 +19,17 @@ ROOT = pathlib.Path(__file__).parents[2]
 COMPOSE: Compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 
 
-def schema() -> Any:
-    """The one that `check-jsonschema --builtin-schema vendor.compose-spec` uses."""
-    spec = importlib.util.find_spec("check_jsonschema")
-    assert spec is not None
-    assert spec.origin is not None
-    path = pathlib.Path(spec.origin).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
-    return json.loads(path.read_text("utf-8"))
+def keeps_to_the_schema(path: pathlib.Path) -> bool:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path]
+    return subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0
 
 
-def test_compose_keeps_to_its_schema() -> None:
-    jsonschema.validate(COMPOSE, schema())
+def test_compose_keeps_to_its_schema(tmp_path: pathlib.Path) -> None:
+    assert keeps_to_the_schema(ROOT / "docker-compose.yml")
     misspelt = copy.deepcopy(COMPOSE)
     misspelt["services"]["cart"]["helthcheck"] = {}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(misspelt, schema())
+    (tmp_path / "misspelt.yml").write_text(yaml.safe_dump(misspelt), encoding="utf-8")
+    assert not keeps_to_the_schema(tmp_path / "misspelt.yml")
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
