@@ -109,11 +109,12 @@ def events() -> str:
     lines = ["# Events", "", f"<!-- {NOTE} -->", ""]
     lines += ["Every topic has the same number of partitions: 12 unless `panier topics apply` is told another.", ""]
     for topic in topics.TOPICS:
+        consumers = ", ".join(topic.consumers) or "nobody yet: it is kept"
         kept = "compacted" if topic.cleanup == "compact" else f"kept {topic.retention_ms // topics.DAY_MS} days"
         lines += [
             f"## `{topic.name}`",
             "",
-            f"Key: {topic.key}; {kept}. From {', '.join(topic.producers)} to {', '.join(topic.consumers) or 'nobody yet: it is kept'}.",
+            f"Key: {topic.key}; {kept}. From {', '.join(topic.producers)} to {consumers}.",
             "",
             "| event | type | fields |",
             "|---|---|---|",

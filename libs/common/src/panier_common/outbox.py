@@ -146,9 +146,9 @@ class Publisher:
         try:
             producer = await self._producer.get()
             by_destination: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+            partitions = {topic: await self._producer.partitions(topic) for topic in {r.topic for r in records}}
             for record in records:
-                partitions = await self._producer.partitions(record.topic)
-                by_destination[record.topic, partition_of(record.key, partitions)].append(record)
+                by_destination[record.topic, partition_of(record.key, partitions[record.topic])].append(record)
             destinations = list(by_destination.items())
             results = await asyncio.gather(
                 *(self._producer.send_in_order(topic, p, rows) for (topic, p), rows in destinations),

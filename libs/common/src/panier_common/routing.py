@@ -7,6 +7,7 @@ characters. They are built and read here and nowhere else.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from panier_common.contracts import inbound as m
@@ -72,6 +73,7 @@ def reply_id(owner: str, verb: str, *arguments: str) -> str:
     return built
 
 
+@lru_cache(maxsize=4096)
 def parse_reply(text: str) -> Reply | None:
     """Read a reply id; None when it is not one of ours."""
     owner, _, rest = text.partition(":")

@@ -10,12 +10,16 @@ from panier_common.contracts.inbound import Content
 
 
 class Product(msgspec.Struct, frozen=True):
-    """A product as the cart last heard of it, priced in its shop's currency."""
+    """A product as the cart last heard of it, priced in its shop's currency.
+
+    `at_most` is how many can be had of it, None where there are enough for any cart.
+    """
 
     sku: str
     title: str
     unit_minor: int
     sold_out: bool
+    at_most: int | None = None
 
 
 Shelf: TypeAlias = Mapping[str, Product]

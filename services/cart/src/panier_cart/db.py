@@ -72,15 +72,15 @@ async def load_products(
 ) -> dict[str, dict[str, Product]]:
     """shop → sku → product. One priced in another currency than its shop's is left out."""
     rows = await db.fetch(
-        "SELECT shop, sku, title, price_minor, currency, sold_out FROM product "
+        "SELECT shop, sku, title, price_minor, currency, sold_out, at_most FROM product "
         "JOIN unnest($1::text[], $2::text[]) AS wanted (shop, sku) USING (shop, sku)",
         [shop for shop, _ in shop_skus],
         [sku for _, sku in shop_skus],
     )
     shelves: dict[str, dict[str, Product]] = {}
-    for shop, sku, title, price_minor, currency, sold_out in rows:
+    for shop, sku, title, price_minor, currency, sold_out, at_most in rows:
         if currencies.get(shop) == currency:
-            shelves.setdefault(shop, {})[sku] = Product(sku, title, price_minor, sold_out)
+            shelves.setdefault(shop, {})[sku] = Product(sku, title, price_minor, sold_out, at_most)
     return shelves
 
 
@@ -88,12 +88,12 @@ async def save_products(db: Connection, products: Sequence[ProductChanged]) -> N
     """Keep these products, each key once, where they are newer than what is known; in one statement."""
     await db.execute(
         """
-        INSERT INTO product (shop, sku, version, title, price_minor, currency, sold_out)
+        INSERT INTO product (shop, sku, version, title, price_minor, currency, sold_out, at_most)
         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
-                             $7::boolean[])
+                             $7::boolean[], $8::int[])
         ON CONFLICT (shop, sku) DO UPDATE SET
             version = excluded.version, title = excluded.title, price_minor = excluded.price_minor,
-            currency = excluded.currency, sold_out = excluded.sold_out
+            currency = excluded.currency, sold_out = excluded.sold_out, at_most = excluded.at_most
         WHERE product.version < excluded.version
         """,
         [product.shop for product in products],
@@ -103,6 +103,7 @@ async def save_products(db: Connection, products: Sequence[ProductChanged]) -> N
         [product.price_minor for product in products],
         [product.currency for product in products],
         [product.sold_out for product in products],
+        [product.at_most for product in products],
     )
 
 

@@ -9,16 +9,16 @@ from panier_common.contracts.outbound import clip
 from panier_common.event import caused_id
 
 from panier_cart.cart import Cart, CartLine
-from panier_cart.pricing import MAX_QUANTITY, Lines
+from panier_cart.pricing import Lines
 
 NOTE_LIMIT = 1000
 
 
 def with_quantity(lines: Lines, sku: str, quantity: int) -> Lines:
-    """The lines with that many of one product, at most 99; none takes its line out."""
+    """The lines with that many of one product; none takes its line out."""
     if quantity < 1:
         return tuple(line for line in lines if line.sku != sku)
-    return tuple(_of_quantity(line, min(quantity, MAX_QUANTITY)) if line.sku == sku else line for line in lines)
+    return tuple(_of_quantity(line, quantity) if line.sku == sku else line for line in lines)
 
 
 def subtracted(lines: Lines, ordered: Iterable[Line], version: int) -> Lines:

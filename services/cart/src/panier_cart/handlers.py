@@ -232,10 +232,8 @@ def _change_line(cart: Cart, ask: Ask, shelf: Shelf, press: Press, change: Calla
     line = cart.line(press.argument)
     if line is None:
         return _not_in_cart(cart, ask, shelf)
-    wanted = change(line.quantity)
-    lines, notices = pricing.refreshed(editing.with_quantity(cart.lines, line.sku, wanted), shelf)
-    if wanted > pricing.MAX_QUANTITY:
-        notices = [*notices, Notice("capped", clip(line.title, pricing.NAME_LIMIT))]
+    changed = editing.with_quantity(cart.lines, line.sku, change(line.quantity))
+    lines, notices = pricing.refreshed(changed, shelf)
     return _shown(cart, _revised(cart, ask, lines), ask, notices)
 
 

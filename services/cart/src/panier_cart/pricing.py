@@ -32,12 +32,13 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something the customer is told about one product; prices only with `price`."""
+    """Something the customer is told about one product; prices only with `price`, `limit` only with a limit."""
 
-    kind: Literal["price", "sold_out", "gone", "capped", "quantity", "full"]
+    kind: Literal["price", "sold_out", "gone", "capped", "scarce", "quantity", "full"]
     name: str
     was_minor: int = 0
     now_minor: int = 0
+    limit: int = 0
 
 
 Lines = tuple[CartLine, ...]
@@ -69,7 +70,7 @@ def other_currency(items: Iterable[OrderItem], currency: str) -> str | None:
 
 
 def refreshed(lines: Lines, shelf: Shelf) -> tuple[Lines, list[Notice]]:
-    """The lines as they can be had now: at today's prices, without what is gone or sold out."""
+    """The lines as they can be had now: at today's prices, no more than there is, without what is gone."""
     kept: list[CartLine] = []
     notices: list[Notice] = []
     for line in lines:
@@ -77,11 +78,12 @@ def refreshed(lines: Lines, shelf: Shelf) -> tuple[Lines, list[Notice]]:
         if product is None or product.sold_out:
             notices.append(Notice("gone" if product is None else "sold_out", clip(line.title, NAME_LIMIT)))
             continue
-        if product.unit_minor != line.unit_minor or product.title != line.title:
-            if product.unit_minor != line.unit_minor:
-                notices.append(_price_notice(product, line.unit_minor))
-            line = CartLine(line.sku, product.title, line.quantity, product.unit_minor, line.since)
-        kept.append(line)
+        if product.unit_minor != line.unit_minor:
+            notices.append(_price_notice(product, line.unit_minor))
+        quantity, too_many = _limited(product, line.quantity)
+        now = CartLine(line.sku, product.title, quantity, product.unit_minor, line.since)
+        kept.append(line if now == line else now)
+        notices += too_many
     return tuple(kept), notices
 
 
@@ -100,21 +102,29 @@ def taken_in(lines: Lines, wanted: Sequence[Wanted], shelf: Shelf, version: int)
             notices.append(Notice("quantity", name))
             continue
         if before is None and len(held) >= MAX_LINES:
-            notices.append(Notice("full", name))
+            notices.append(Notice("full", name, limit=MAX_LINES))
             continue
-        quantity = want.quantity + (before.quantity if before else 0)
-        if quantity > MAX_QUANTITY:
-            notices.append(Notice("capped", name))
+        quantity, too_many = _limited(product, want.quantity + (before.quantity if before else 0))
+        notices += too_many
         if want.seen_minor is not None and want.seen_minor != product.unit_minor:
             notices.append(_price_notice(product, want.seen_minor))
         held[want.sku] = CartLine(
             want.sku,
             product.title,
-            min(quantity, MAX_QUANTITY),
+            quantity,
             product.unit_minor,
             before.since if before else version,
         )
     return tuple(held.values()), notices
+
+
+def _limited(product: Product, quantity: int) -> tuple[int, list[Notice]]:
+    """The quantity a cart may hold of this product, and what is to be said when that is less."""
+    most = MAX_QUANTITY if product.at_most is None else min(product.at_most, MAX_QUANTITY)
+    if quantity <= most:
+        return quantity, []
+    kind: Literal["capped", "scarce"] = "capped" if most == MAX_QUANTITY else "scarce"
+    return most, [Notice(kind, clip(product.title, NAME_LIMIT), limit=most)]
 
 
 def _price_notice(product: Product, was_minor: int) -> Notice:

@@ -27,7 +27,7 @@ from panier_common.routing import CART, reply_id
 from panier_common.words import Words
 
 from panier_cart.cart import Cart, CartLine
-from panier_cart.pricing import MAX_LINES, MAX_QUANTITY, NAME_LIMIT, Notice
+from panier_cart.pricing import NAME_LIMIT, Notice
 
 MAX_NOTICES = 20
 
@@ -153,8 +153,7 @@ def _notice(notice: Notice, currency: str, language: str) -> str:
     if notice.kind == "price":
         now, was = (show(minor, currency, language) for minor in (notice.now_minor, notice.was_minor))
         return words(language, "notice.price", name=notice.name, now=now, was=was)
-    limit = {"capped": MAX_QUANTITY, "full": MAX_LINES}.get(notice.kind, 0)
-    return words(language, f"notice.{notice.kind}", name=notice.name, limit=limit)
+    return words(language, f"notice.{notice.kind}", name=notice.name, limit=notice.limit)
 
 
 def _line_texts(cart: Cart, language: str) -> list[str]:

@@ -148,17 +148,17 @@ def decided(room: Stockroom, received: Received) -> Decision:
 
 
 async def save_stockroom(connection: Connection, room: Stockroom, partitions: Partitions) -> None:
-    """Holds and counts, one statement each; products that sold out or came back are told to everybody.
+    """Holds and counts, one statement each; what is scarce, sold out or back is told to everybody.
 
     They are told by the sequence that imports use too, which is a product's own: the products' rows are locked,
     so nobody reads an older version of a product after a newer one.
     """
-    flips = {item.key: item for item in stock.flipped(room.before.values(), room.items)}
-    items = [flips.get(key, item) for key, item in room.items.items() if item != room.before[key]]
+    news = {item.key: item for item in stock.news(room.before.values(), room.items)}
+    items = [news.get(key, item) for key, item in room.items.items() if item != room.before[key]]
     if items:
         await db.save_items(connection, items)
     if room.changed:
         await db.save_holds(connection, [room.holds[order] for order in sorted(room.changed)])
-    if flips and room.at is not None:
-        changes = await db.load_changes(connection, flips)
+    if news and room.at is not None:
+        changes = await db.load_changes(connection, news)
         await announce(connection, changes, partitions, room.at)

@@ -19,6 +19,9 @@ from panier_common.contracts.events import (
 
 RESERVED, REFUSED, SOLD, RELEASED = "reserved", "refused", "sold", "released"
 
+SCARCE = 99
+"""What one cart may hold of a product: carts are told how many are left where there are fewer."""
+
 Key = tuple[str, str]
 """(shop, sku)"""
 
@@ -50,8 +53,10 @@ class Item:
         return None if self.loaded is None else max(self.loaded - self.reserved - self.sold, 0)
 
     @property
-    def sold_out(self) -> bool:
-        return self.available == 0
+    def at_most(self) -> int | None:
+        """What carts are told can be had of it; None: enough for any of them."""
+        available = self.available
+        return None if available is None or available >= SCARCE else available
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +179,8 @@ def _moved(hold: Hold, items: Mapping[Key, Item], *, reserved: int = 0, sold: in
             yield replace(item, reserved=item.reserved + reserved * quantity, sold=item.sold + sold * quantity)
 
 
-def flipped(before: Iterable[Item], after: Mapping[Key, Item]) -> list[Item]:
-    """The products that became sold out or came back, with their version one up."""
+def news(before: Iterable[Item], after: Mapping[Key, Item]) -> list[Item]:
+    """The products of which carts can have more or fewer than they were told, with their version one up."""
     return [
-        replace(after[item.key], version=item.version + 1)
-        for item in before
-        if item.sold_out != after[item.key].sold_out
+        replace(after[item.key], version=item.version + 1) for item in before if item.at_most != after[item.key].at_most
     ]

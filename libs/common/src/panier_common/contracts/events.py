@@ -88,7 +88,11 @@ class EnquiryRaised(Event, frozen=True):
 
 
 class ProductChanged(Event, frozen=True):
-    """The product as it is now. An older `version` than the one known is ignored. Prices in minor units."""
+    """The product as it is now. An older `version` than the one known is ignored. Prices in minor units.
+
+    `at_most` is how many can still be promised, told only where that is less than one cart may hold of a
+    product; None says there are enough. A hint for carts: only a reservation makes sure.
+    """
 
     ce_type: ClassVar[str] = "panier.product.changed.v1"
     shop: str
@@ -103,6 +107,7 @@ class ProductChanged(Event, frozen=True):
     collection: str = ""
     image_link: str = ""
     link: str = ""
+    at_most: int | None = None
 
     @property
     def shop_sku(self) -> str:
