@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from panier_common.kafka import Producer
 from panier_common.topics import INBOUND
@@ -30,19 +31,23 @@ async def measure(engines: Engines, *, requests: int = 40_000, rounds: int = 5, 
     await configure(producer)
     await producer.stop()
     webhook = _Webhooks()
-    ours, bare = [], []
-    async with _ingest(engines) as door, _echo() as echo:
+    ours: list[float] = []
+    bare: list[float] = []
+    spent = 0.0
+    async with _ingest(engines) as (door, pid), _echo() as echo:
         with cores.others():
             before = await _records(engines.kafka)
             published = 0
             for n in range(-1, rounds):  # the first warms up
                 size = WARM_UP if n < 0 else requests
                 made = webhook.requests(size)
+                before_round = _cpu_seconds(pid)
                 pair = [_all_ok(await load.closed(port, made)).per_second for port in (door, echo)]
                 published += size
                 if n >= 0:
                     ours.append(pair[0])
                     bare.append(pair[1])
+                    spent += _cpu_seconds(pid) - before_round
                     tell(f"ingest {n + 1}/{rounds}: {pair[0]:,.0f} requests/s, bare echo {pair[1]:,.0f}/s")
             half = figures.rates(ours)["median"] / 2
             made = webhook.requests(int(half * PACED_SECONDS))
@@ -51,7 +56,8 @@ async def measure(engines: Engines, *, requests: int = 40_000, rounds: int = 5, 
             arrived = await _records(engines.kafka) - before
     if arrived != published:
         figures.stop(f"{published} webhooks were answered 200, {arrived} are in the topic")
-    return _result(ours, bare, waited, half) | {"arrived": arrived}
+    busy = spent / sum(requests / rate for rate in ours)
+    return _result(ours, bare, waited, half) | {"busy": round(busy, 2), "arrived": arrived}
 
 
 def _result(ours: list[float], bare: list[float], waited: Loaded, paced_at: float) -> dict[str, Any]:
@@ -98,7 +104,8 @@ def _all_ok(loaded: Loaded) -> Loaded:
 
 
 @contextlib.asynccontextmanager
-async def _ingest(engines: Engines) -> AsyncIterator[int]:
+async def _ingest(engines: Engines) -> AsyncIterator[tuple[int, int]]:
+    """Its public port and its pid."""
     port = processes.free_port()
     settings = {
         "PANIER_KAFKA_BOOTSTRAP_SERVERS": engines.kafka,
@@ -107,8 +114,8 @@ async def _ingest(engines: Engines) -> AsyncIterator[int]:
         "PANIER_INGEST_HOST": "127.0.0.1",
         "PANIER_INGEST_PORT": str(port),
     }
-    async with processes.service("ingest", settings):
-        yield port
+    async with processes.service("ingest", settings) as pid:
+        yield port, pid
 
 
 @contextlib.asynccontextmanager
@@ -117,6 +124,11 @@ async def _echo() -> AsyncIterator[int]:
     async with processes.running("panier_bench.echo", str(port)) as pid:
         await processes.until_ready(f"http://127.0.0.1:{port}/", pid)
         yield port
+
+
+def _cpu_seconds(pid: int) -> float:
+    used = psutil.Process(pid).cpu_times()
+    return used.user + used.system
 
 
 async def _records(bootstrap_servers: str) -> int:

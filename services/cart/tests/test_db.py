@@ -72,11 +72,11 @@ async def test_of_two_carts_of_one_customer_the_last_changed_is_found(connection
 
 async def test_an_older_version_of_a_product_is_ignored(connection):
     await save_products(connection, [product("croissant", 2, price=150)])
-    await save_products(connection, [product("croissant", 1, price=140), product("flan")])
+    await save_products(connection, [product("croissant", 1, price=140), replace(product("flan"), at_most=3)])
     shelf = (await load_products(connection, {(SHOP, "croissant"), (SHOP, "flan")}, EUR))[SHOP]
     assert shelf == {
         "croissant": Product("croissant", "Le croissant", 150, False),
-        "flan": Product("flan", "Le flan", 140, False),
+        "flan": Product("flan", "Le flan", 140, False, 3),
     }
 
 

@@ -20,10 +20,10 @@ CROISSANTS = CartLine("croissant", "Croissant au beurre", 2, 140, since=1)
 TRADITION = CartLine("tradition", "Baguette tradition", 1, 130, since=3)
 
 
-@pytest.mark.parametrize(("quantity", "left"), [(5, 5), (99, 99), (100, 99), (1, 1)])
-def test_sets_a_quantity_within_what_whatsapp_allows(quantity, left):
+@pytest.mark.parametrize("quantity", [5, 99, 1])
+def test_sets_a_quantity(quantity):
     lines = with_quantity((CROISSANTS, TRADITION), "croissant", quantity)
-    assert [line.quantity for line in lines] == [left, 1]
+    assert [line.quantity for line in lines] == [quantity, 1]
 
 
 @pytest.mark.parametrize("quantity", [0, -1])

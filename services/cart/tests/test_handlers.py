@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from panier_cart.cart import Product
 from panier_cart.handlers import (
     Decision,
@@ -156,6 +157,16 @@ def test_editing_changes_one_version(reply, left):
     decision = told(new_cart(), order(("croissant", 2), ("tradition", 1)), press(reply))
     assert quantities(decision.cart) == left
     assert [(change.version, len(change.lines)) for change in changes(decision)] == [(2, len(left))]
+
+
+def test_two_carts_come_to_no_more_than_is_left():
+    shelf = {**SHELF, "croissant": replace(SHELF["croissant"], at_most=5)}
+    decision = told(new_cart(), order(("croissant", 4)), order(("croissant", 4)), shelf=shelf)
+    assert quantities(decision.cart) == {"croissant": 5}
+    assert "ramenée à 5" in said(decision)
+    decision = told(decision.cart, press("cart:more:croissant"), shelf=shelf)
+    assert quantities(decision.cart) == {"croissant": 5}
+    assert "ramenée à 5" in said(decision)
 
 
 def test_more_than_99_is_told():

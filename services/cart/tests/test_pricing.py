@@ -1,5 +1,6 @@
 """What a line costs and whether it can be had."""
 
+import msgspec
 import pytest
 from panier_cart.cart import CartLine, Product
 from panier_cart.pricing import (
@@ -48,8 +49,8 @@ def test_reads_the_price_on_the_phone(price, currency, minor):
     [
         (Wanted("croissant", 3), 5, []),
         (Wanted("croissant", 97), 99, []),
-        (Wanted("croissant", 98), 99, [Notice("capped", "Croissant au beurre")]),
-        (Wanted("croissant", 10**30), 99, [Notice("capped", "Croissant au beurre")]),
+        (Wanted("croissant", 98), 99, [Notice("capped", "Croissant au beurre", limit=99)]),
+        (Wanted("croissant", 10**30), 99, [Notice("capped", "Croissant au beurre", limit=99)]),
         (Wanted("croissant", 0), 2, [Notice("quantity", "Croissant au beurre")]),
         (Wanted("croissant", -4), 2, [Notice("quantity", "Croissant au beurre")]),
         (Wanted("croissant", None), 2, [Notice("quantity", "Croissant au beurre")]),
@@ -75,14 +76,14 @@ def test_a_new_line_remembers_the_version_it_came_with():
 def test_one_product_twice_in_an_order_is_one_line():
     lines, told = taken_in((), [Wanted("croissant", 60), Wanted("croissant", 60)], SHELF, version=1)
     assert [(line.sku, line.quantity) for line in lines] == [("croissant", 99)]
-    assert told == [Notice("capped", "Croissant au beurre")]
+    assert told == [Notice("capped", "Croissant au beurre", limit=99)]
 
 
 def test_a_full_cart_takes_more_of_its_products_but_no_other():
     shelf = {f"sku-{i}": Product(f"sku-{i}", f"Produit {i}", 100, False) for i in range(MAX_LINES + 1)}
     lines, told = taken_in((), [Wanted(sku) for sku in shelf], shelf, version=1)
     assert len(lines) == MAX_LINES
-    assert told == [Notice("full", f"Produit {MAX_LINES}")]
+    assert told == [Notice("full", f"Produit {MAX_LINES}", limit=MAX_LINES)]
     lines, told = taken_in(lines, [Wanted("sku-0")], shelf, version=2)
     assert (lines[0].quantity, told) == (2, [])
 
@@ -98,6 +99,17 @@ def test_lines_follow_the_shelf():
         Notice("price", "Croissant pur beurre", 140, 150),
         Notice("gone", "Flan"),
     ]
+
+
+@pytest.mark.parametrize(("at_most", "kind"), [(3, "scarce"), (98, "scarce"), (99, "capped"), (None, "capped")])
+def test_a_cart_holds_no_more_than_there_is(at_most, kind):
+    shelf = {"croissant": msgspec.structs.replace(CROISSANT, at_most=at_most)}
+    limit = 99 if at_most is None else at_most
+    told = [Notice(kind, "Croissant au beurre", limit=limit)]
+    lines, notices = taken_in((TWO_CROISSANTS,), [Wanted("croissant", 98)], shelf, version=2)
+    assert ([line.quantity for line in lines], notices) == ([limit], told)
+    assert refreshed((msgspec.structs.replace(TWO_CROISSANTS, quantity=100),), shelf) == (lines, told)
+    assert taken_in((), [Wanted("croissant", limit)], shelf, version=1)[1] == []
 
 
 def test_a_new_name_alone_is_taken_over_without_a_word():

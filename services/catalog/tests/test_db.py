@@ -83,7 +83,7 @@ async def test_what_is_told_of_a_product(pool):
     await imported(pool, feed_text(row("a", "Bêche 🌱", availability="out of stock")))
     (event,) = await outbox(pool, ProductChanged)
     assert event == ProductChanged(
-        SHOP, "a", 1, "Bêche 🌱", 1990, "EUR", True, catalog_id=GARDEN.catalog_id, collection="Outils"
+        SHOP, "a", 1, "Bêche 🌱", 1990, "EUR", True, catalog_id=GARDEN.catalog_id, collection="Outils", at_most=0
     )
 
 
@@ -141,17 +141,39 @@ async def test_a_product_is_found_by_sku_and_by_metas_number(pool):
     assert {key: p.sku for key, p in found.items()} == {(SHOP, "777"): "777", (SHOP, "rake"): "rake"}
 
 
+async def test_carts_are_told_how_many_are_left_of_what_is_scarce(pool):
+    stock = loops.stock_loop(twelve)
+    rows = [
+        row("few", quantity="3"),
+        row("many", quantity="99"),
+        row("plenty", quantity="500"),
+        row("uncounted", quantity=""),
+    ]
+    await imported(pool, feed_text(*rows))
+    told = {e.sku: e.at_most for e in await outbox(pool, ProductChanged)}
+    assert told == {"few": 3, "many": None, "plenty": None, "uncounted": None}
+    await run(pool, stock, request("o1", *((sku, 1) for sku in told)))
+    news = [(e.sku, e.version, e.at_most) for e in await outbox(pool, ProductChanged)]
+    assert sorted(news[4:]) == [("few", 2, 2), ("many", 2, 98)]
+
+
+async def last_told(pool: Pool, sku: str) -> tuple[str, int, bool]:
+    told = [event for event in await outbox(pool, ProductChanged) if event.sku == sku]
+    last = max(told, key=lambda event: event.version)
+    return last.sku, last.version, last.sold_out
+
+
 async def test_stock_is_counted_and_sold_out_is_told(pool):
     stock = loops.stock_loop(twelve)
     await imported(pool, feed_text(row("spade", quantity="2"), row("rake", quantity="9")))
     events = await run(pool, stock, request("o1", ("spade", 2), ("rake", 1)), request("o2", ("spade", 1)))
     assert [type(event).__name__ for event in events] == ["StockReserved", "StockRefused"]
     assert await listed(pool) == {"spade": (0, 2, 0, True), "rake": (8, 1, 0, False)}
-    assert [(e.sku, e.version, e.sold_out) for e in await outbox(pool, ProductChanged)][-1] == ("spade", 2, True)
+    assert await last_told(pool, "spade") == ("spade", 2, True)
     cancelled = OrderCancelled(CONVERSATION, SHOP, "o1", "shop", NOON)
     await run(pool, stock, cancelled, cancelled, _paid("unknown"))
     assert await listed(pool) == {"spade": (2, 0, 0, False), "rake": (9, 0, 0, False)}
-    assert [(e.sku, e.version, e.sold_out) for e in await outbox(pool, ProductChanged)][-1] == ("spade", 3, False)
+    assert await last_told(pool, "spade") == ("spade", 3, False)
     again = await run(pool, stock, request("o1", ("spade", 1)))
     assert [type(event).__name__ for event in again] == ["StockReleased"]
 

@@ -72,6 +72,7 @@ class Fault:
         Fault('fee = "4.50"', 'fee = "-1"', "less than nothing"),
         Fault('minimum = "15.00"', "minimum = 15.0", "shop[0].fulfilment.delivery.minimum: "),
         Fault('provider = "simulated"', 'provider = "barter"', "shop[0].payment.provider: "),
+        Fault('provider = "simulated"', 'provider = "stripe"', "should be 'simulated' or 'on_collection'"),
         Fault("expires_after_minutes = 0.5", "expires_after_minutes = 0", "shop[0].payment.expires_after_minutes: "),
         Fault("collect = true", "colect = true", "shop[0].fulfilment.colect: is no setting"),
         Fault("[[shop]]", "[[shop", "not TOML"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from panier_catalog.loops import decided
-from panier_catalog.stock import Item, Stockroom, flipped
+from panier_catalog.stock import Item, Stockroom, news
 from panier_common.contracts.events import (
     Event,
     Fulfilment,
@@ -161,12 +161,13 @@ def test_a_quantity_that_is_none_is_nobodys_order():
         tell(room(item("spade")), request("o1", ("spade", -3)))
 
 
-def test_products_that_sell_out_or_come_back_are_told_of():
-    stock = room(item("spade", 2, version=7), item("rake", 9))
-    tell(stock, request("o1", ("spade", 2), ("rake", 1)))
-    assert [(i.sku, i.version, i.sold_out) for i in flipped(stock.before.values(), stock.items)] == [("spade", 8, True)]
+def test_what_is_scarce_or_sold_out_is_news_and_what_is_plenty_is_not():
+    stock = room(item("spade", 2, version=7), item("rake", 9), item("hoe", 100), item("pot", None), item("saw", 101))
+    tell(stock, request("o1", *((sku, 2) for sku in ("spade", "rake", "hoe", "pot", "saw"))))
+    told = [(i.sku, i.version, i.at_most) for i in news(stock.before.values(), stock.items)]
+    assert told == [("spade", 8, 0), ("rake", 2, 7), ("hoe", 2, 98)]
     tell(stock, cancelled("o1"))
-    assert flipped(stock.before.values(), stock.items) == []
+    assert news(stock.before.values(), stock.items) == []
 
 
 ORDERS = ("o1", "o2", "o3")

@@ -144,6 +144,20 @@ def test_dismiss_ends_the_questions_and_leads_back_to_the_cart(stage):
     assert stage.press("checkout:confirm").happened(e.StockRequested) == []
 
 
+def test_dismiss_after_the_order_never_says_that_nothing_is_ordered(stage):
+    order = stage.placed()
+    assert f"checkout:cancel:{order.order_id}" in stage.press("checkout:dismiss").buttons
+    stage.checkout(last_order=order.order_id).press("checkout:collect").press("checkout:dismiss")
+    assert "cart:show" in stage.buttons
+
+
+def test_dismiss_right_behind_confirm_shows_the_order_that_came_of_it(stage):
+    stage.checkout().press("checkout:collect").press(stage.buttons[0]).press("checkout:dismiss")
+    assert stage.messages == []
+    stage.reserved()
+    assert f"checkout:cancel:{stage.order.order_id}" in stage.buttons
+
+
 def test_a_newer_request_replaces_the_draft(stage):
     stage.checkout().press("checkout:collect")
     old = stage.buttons[0]

@@ -14,7 +14,7 @@ from panier_common.postgres import Connection
 from panier_catalog.feed import FeedProduct
 from panier_catalog.search import ALL_WORDS, Hit, Term
 from panier_catalog.shelf import PAGE, CollectionSize, Product
-from panier_catalog.stock import SCARCE, Hold, Item, Key
+from panier_catalog.stock import Hold, Item, Key
 
 # A misspelt word is taken for another when this much of their trigrams is common (`croisant`, `croissant`: 0.7).
 LIKENESS = "0.4"
@@ -35,11 +35,6 @@ _FEED_FIELDS = (
     "meta_id",
     "offered",
     "quantity",
-)
-# As `Item.at_most` has it.
-_AT_MOST = (
-    "CASE WHEN NOT offered THEN 0 "
-    f"WHEN loaded - reserved - sold < {SCARCE} THEN greatest(loaded - reserved - sold, 0) END AS at_most"
 )
 _CUSTOMERS_FIELDS = [field.name for field in fields(Product)]
 
@@ -281,7 +276,7 @@ async def upsert_products(
         "excluded.collection, excluded.brand, excluded.price_minor, excluded.currency, excluded.link, "
         "excluded.image_link, excluded.meta_id, excluded.offered, excluded.loaded + p.reserved + p.sold) "
         "RETURNING p.shop, p.sku, p.version, p.title, p.price_minor, p.currency, p.sold_out, p.description, "
-        f"p.collection, p.image_link, p.link, {_AT_MOST}",
+        "p.collection, p.image_link, p.link, p.at_most",
         shop.shop,
         *([getattr(product, name) for product in products] for name in _FEED_FIELDS),
     )
@@ -307,7 +302,7 @@ async def load_changes(db: Connection, keys: Iterable[Key]) -> list[ProductChang
     wanted = sorted(set(keys))
     rows = await db.fetch(
         "SELECT p.shop, p.sku, p.version, title, price_minor, currency, sold_out, description, collection, "
-        f"image_link, link, s.configured->>'catalog_id' AS catalog_id, {_AT_MOST} "
+        "image_link, link, at_most, s.configured->>'catalog_id' AS catalog_id "
         "FROM product p JOIN unnest($1::text[], $2::text[]) AS w (shop, sku) ON p.shop = w.shop AND p.sku = w.sku "
         "JOIN shop s ON s.shop = p.shop ORDER BY p.shop, p.sku",
         [shop for shop, _ in wanted],

@@ -59,7 +59,8 @@ class FulfilmentTable(_Table):
 
 
 class PaymentTable(_Table):
-    provider: Literal["simulated", "stripe", "whatsapp", "on_collection"] = "on_collection"
+    # Those of panier_payments.PROVIDERS: a shop of any other would take orders that nobody can pay.
+    provider: Literal["simulated", "on_collection"] = "on_collection"
     expires_after_minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60)] = 30
 
 

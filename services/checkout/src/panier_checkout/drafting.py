@@ -132,7 +132,10 @@ def confirm(case: Case, draft_id: str) -> Decision:
 
 
 def dismiss(case: Case) -> Decision:
-    """No more questions; the cart stays as it is."""
+    """No more questions; the cart stays as it is. Not after all: a summary that was confirmed is an order."""
+    ordered = case.orders.get(drafts.order_id_of(case.dialogue.last_summary)) if case.dialogue.last_summary else None
+    if case.dialogue.draft is None and ordered is not None:
+        return Decision(case.answer(*order_answers.detail(case.voice, ordered)))
     return Decision(case.answer(*answers.dismissed(case.voice)), dialogue=replace(case.dialogue, draft=None))
 
 

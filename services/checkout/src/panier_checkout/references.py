@@ -31,6 +31,8 @@ class References:
                 self.latest.add(conversation)
             case "confirm":
                 self.order_ids.add(order_id_of(reply.argument or last_summary))
+            case "dismiss":
+                self.order_ids.add(order_id_of(last_summary))
             case "order" | "pay" | "cancel" | "again":
                 self.order_ids.add(reply.argument.strip().lower())
                 self.numbers.add((conversation, reply.argument.strip().upper()))

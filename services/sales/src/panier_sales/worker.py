@@ -41,7 +41,7 @@ GROUP = "panier.sales"
 TABLE = "days"
 SOURCES = (CART.name, ORDER.name)
 # A shop is configured before it sells; only its configuration's way here may take a moment longer.
-SHOP_PATIENCE_SECONDS = 10.0
+SHOP_PATIENCE_SECONDS = 2.0
 STOP_SECONDS = 10.0
 
 _ENCODER = msgspec.json.Encoder()
@@ -67,6 +67,7 @@ class Worker:
         self._shops = shops
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.changed: set[tuple[str, str]] = set()
+        self._strangers: set[str] = set()
         AIOKafkaConsumerThread.Worker = _Thread
         self._app = _faust_app(bootstrap_servers)
         self._days = cast("faust.Table[str, bytes]", self._app.Table(TABLE, key_type=str, value_type=bytes))
@@ -175,15 +176,15 @@ class Worker:
         _outcome(message.topic, "counted")
 
     async def _timezone(self, shop: str) -> str:
-        """The shop's time zone; UTC for a shop that nobody configured, which is logged."""
+        """The shop's time zone; UTC for a shop that nobody configured, which is waited for and logged once."""
         waited = 0.0
-        while shop not in self._shops.by_id:
+        while shop not in self._shops.by_id and shop not in self._strangers:
             if waited >= SHOP_PATIENCE_SECONDS:
-                log.warning("sale of an unknown shop, counted in UTC", shop=shop)
-                return "UTC"
+                log.warning("sales of an unknown shop, counted in UTC", shop=shop)
+                self._strangers.add(shop)
             await asyncio.sleep(0.1)
             waited += 0.1
-        return self._shops.by_id[shop].timezone
+        return self._shops.by_id[shop].timezone if shop in self._shops.by_id else "UTC"
 
 
 def _faust_app(bootstrap_servers: str) -> faust.App:
