@@ -40,8 +40,6 @@ from panier_sales.counting import (
 GROUP = "panier.sales"
 TABLE = "days"
 SOURCES = (CART.name, ORDER.name)
-# A shop is configured before it sells; only its configuration's way here may take a moment longer.
-SHOP_PATIENCE_SECONDS = 2.0
 STOP_SECONDS = 10.0
 
 _ENCODER = msgspec.json.Encoder()
@@ -139,14 +137,14 @@ class Worker:
         # Acknowledged here and not by Faust, which would acknowledge a record whose work was broken off too.
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
             try:
-                await self._take(event)
+                self._take(event)
             except Exception as error:
                 if not self._broken.done():
                     self._broken.set_exception(error)
                 return
             event.ack()
 
-    async def _take(self, event: faust.Event) -> None:
+    def _take(self, event: faust.Event) -> None:
         headers = from_wire(event.headers.items())
         message = event.message
         ce_type = headers.get("ce_type", "")
@@ -160,11 +158,11 @@ class Worker:
                 log.error("unreadable record passed over", topic=message.topic, offset=message.offset)
                 _outcome(message.topic, "unreadable")
                 return
-            await self._count(fact, message, headers.get(SEQUENCE, ""))  # type: ignore[arg-type]
+            self._count(fact, message, headers.get(SEQUENCE, ""))  # type: ignore[arg-type]
 
-    async def _count(self, fact: Counted, message: faust.types.Message, sequence: str) -> None:
+    def _count(self, fact: Counted, message: faust.types.Message, sequence: str) -> None:
         producer, number = producer_of(message.topic, sequence, message.offset)
-        day = day_of(happened_at(fact), await self._timezone(fact.shop))
+        day = day_of(happened_at(fact), self._timezone(fact.shop))
         key = Place(message.partition, day, fact.shop).key
         before = _DECODER.decode(self._days[key]) if key in self._days else ShopDay()
         after = apply(before, producer, number, fact)
@@ -175,16 +173,18 @@ class Worker:
         self.changed.add((fact.shop, day))
         _outcome(message.topic, "counted")
 
-    async def _timezone(self, shop: str) -> str:
-        """The shop's time zone; UTC for a shop that nobody configured, which is waited for and logged once."""
-        waited = 0.0
-        while shop not in self._shops.by_id and shop not in self._strangers:
-            if waited >= SHOP_PATIENCE_SECONDS:
-                log.warning("sales of an unknown shop, counted in UTC", shop=shop)
-                self._strangers.add(shop)
-            await asyncio.sleep(0.1)
-            waited += 0.1
-        return self._shops.by_id[shop].timezone if shop in self._shops.by_id else "UTC"
+    def _timezone(self, shop: str) -> str:
+        """The shop's time zone; UTC for a shop that nobody configured, which is logged once.
+
+        Nothing is awaited between a record and its acknowledgement: Faust may break off an agent that waits,
+        and then commits nothing more of that partition.
+        """
+        if shop in self._shops.by_id:
+            return self._shops.by_id[shop].timezone
+        if shop not in self._strangers:
+            log.warning("sales of an unknown shop, counted in UTC", shop=shop)
+            self._strangers.add(shop)
+        return "UTC"
 
 
 def _faust_app(bootstrap_servers: str) -> faust.App:
