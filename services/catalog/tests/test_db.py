@@ -92,11 +92,22 @@ async def test_an_import_never_takes_away_what_was_promised(pool):
     await imported(pool, feed_text(row("spade", quantity="5")))
     await run(pool, stock, request("o1", ("spade", 2)), request("o2", ("spade", 1)), _paid("o2"))
     assert await listed(pool) == {"spade": (2, 2, 1, False)}
-    assert (await imported(pool, feed_text(row("spade", quantity="2")))).unchanged == 1
+    assert (await imported(pool, feed_text(row("spade", quantity="2")))).updated == 1
+    assert await listed(pool) == {"spade": (2, 2, 1, False)}
     assert (await imported(pool, feed_text(row("spade", quantity="0")))).updated == 1
     assert await listed(pool) == {"spade": (0, 2, 1, True)}
     assert (await imported(pool, feed_text(row("spade", quantity="")))).updated == 1
     assert await listed(pool) == {"spade": (None, 2, 1, False)}
+
+
+async def test_a_repeated_stock_figure_restores_nothing(pool):
+    await imported(pool, feed_text(row("spade", quantity="5")))
+    await run(pool, loops.stock_loop(twelve), request("o1", ("spade", 2)))
+    assert (await imported(pool, feed_text(row("spade", quantity="5")))).unchanged == 1
+    assert (await imported(pool, feed_text(row("spade", quantity="5", price="21.00 EUR")))).updated == 1
+    assert await listed(pool) == {"spade": (3, 2, 0, False)}
+    assert (await imported(pool, feed_text(row("spade", quantity="6", price="21.00 EUR")))).updated == 1
+    assert await listed(pool) == {"spade": (6, 2, 0, False)}
 
 
 async def test_ten_thousand_rows_in_less_than_ten_seconds(pool):

@@ -258,23 +258,28 @@ async def upsert_products(
 ) -> list[ProductChanged]:
     """Add and change products, ordered by sku; those that were added (version 1) or changed.
 
-    The feed's quantity is what can be sold from now on, so what orders hold or have bought is added to it:
-    an import can never take away what was promised.
+    A quantity that differs from the last feed's is what can be sold from now on: what orders hold or have bought
+    is added to it, so that an import can never take away what was promised. The same quantity again says nothing
+    about stock: what was sold since stays sold.
     """
     rows = await db.fetch(
         "INSERT INTO product AS p (shop, version, sku, title, description, collection, brand, price_minor, "
-        "currency, link, image_link, meta_id, offered, loaded) "
-        "SELECT $1, 1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], "
+        "currency, link, image_link, meta_id, offered, loaded, fed) "
+        "SELECT $1, 1, n.*, n.loaded "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], "
         "$8::text[], $9::text[], $10::text[], $11::text[], $12::bool[], $13::int[]) "
+        "AS n (sku, title, description, collection, brand, price_minor, currency, link, image_link, meta_id, "
+        "offered, loaded) "
         "ON CONFLICT (shop, sku) DO UPDATE SET version = p.version + 1, title = excluded.title, "
         "description = excluded.description, collection = excluded.collection, brand = excluded.brand, "
         "price_minor = excluded.price_minor, currency = excluded.currency, link = excluded.link, "
         "image_link = excluded.image_link, meta_id = excluded.meta_id, offered = excluded.offered, "
-        "loaded = excluded.loaded + p.reserved + p.sold "
+        "fed = excluded.fed, loaded = CASE WHEN excluded.fed IS NOT DISTINCT FROM p.fed THEN p.loaded "
+        "ELSE excluded.fed + p.reserved + p.sold END "
         "WHERE (p.title, p.description, p.collection, p.brand, p.price_minor, p.currency, p.link, p.image_link, "
-        "p.meta_id, p.offered, p.loaded) IS DISTINCT FROM (excluded.title, excluded.description, "
+        "p.meta_id, p.offered, p.fed) IS DISTINCT FROM (excluded.title, excluded.description, "
         "excluded.collection, excluded.brand, excluded.price_minor, excluded.currency, excluded.link, "
-        "excluded.image_link, excluded.meta_id, excluded.offered, excluded.loaded + p.reserved + p.sold) "
+        "excluded.image_link, excluded.meta_id, excluded.offered, excluded.fed) "
         "RETURNING p.shop, p.sku, p.version, p.title, p.price_minor, p.currency, p.sold_out, p.description, "
         "p.collection, p.image_link, p.link, p.at_most",
         shop.shop,

@@ -45,7 +45,7 @@ class _BadRowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FeedProduct:
-    """A row that is a product. `quantity` is what can be sold from now on; None: no stock is counted."""
+    """A row that is a product. `quantity` is what can be sold, as of this feed; None: no stock is counted."""
 
     sku: str
     title: str
