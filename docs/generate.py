@@ -18,6 +18,7 @@ import yaml
 from panier_common import telemetry, topics
 from panier_common.contracts import outbound
 from panier_common.settings import Settings
+from panier_ingest import metrics as ingest_metrics
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from schemas import breaks
@@ -169,25 +170,37 @@ def configuration() -> str:
     return "\n".join(lines)
 
 
+_INSTRUMENT = re.compile(
+    r'(create_counter|create_histogram|gauge)\(\s*"(panier[a-z._]+)",\s*(?:unit="(\w+)",\s*)?(?:description=)?"([^"]+)"'
+)
+
+
+def instruments() -> list[tuple[str, str, str, str]]:
+    """(service, Prometheus name, kind, what it says) of every metric that the sources make."""
+    found = []
+    for path in sorted([*DOCS.parent.glob("libs/*/src/**/*.py"), *DOCS.parent.glob("services/*/src/**/*.py")]):
+        package = path.relative_to(DOCS.parent).parts[1]
+        service = "every service" if package == "common" else package
+        for call, name, unit, what in _INSTRUMENT.findall(path.read_text(encoding="utf-8")):
+            kind = call.removeprefix("create_")
+            ending = ("_seconds" if unit == "s" else "") + ("_total" if kind == "counter" else "")
+            found.append((service, name.replace(".", "_") + ending, kind, what))
+    for name, _, _, what in ingest_metrics.TABLE:
+        found.append(("ingest", name.replace(".", "_") + "_total", "counter", what))
+    return sorted(found)
+
+
 def telemetry_page() -> str:
-    """Spans, attributes and metrics, read out of the one module that names them."""
-    source = inspect.getsource(telemetry)
-    attributes = re.findall(r'^([A-Z_]+) = "((?:messaging|panier|http|url|server)\.[a-z_.]+)"', source, re.M)
-    metrics = re.findall(
-        r'create_(counter|histogram)\(\s*"([a-z._]+)"(?:,\s*unit="(\w+)")?,\s*description="([^"]+)"', source
+    """Spans, attributes and metrics, read out of the sources that name them."""
+    attributes = re.findall(
+        r'^[A-Z_]+ = "((?:messaging|panier|http|url|server)\.[a-z_.]+)"', inspect.getsource(telemetry), re.M
     )
     lines = ["# Telemetry", "", f"<!-- {NOTE} -->", "", telemetry.__doc__ or "", "## Spans", ""]
     lines += ["| span | kind | parent |", "|---|---|---|"]
     lines += [f"| {name} | {kind} | {parent} |" for name, kind, parent in telemetry.SPANS]
-    lines += ["", "## Attributes", "", "| attribute |", "|---|"]
-    lines += [f"| `{name}` |" for _, name in sorted(attributes, key=lambda a: a[1])]
-    lines += ["", "## Metrics of every service", "", "| metric | kind | what |", "|---|---|---|"]
-    lines += [
-        f"| `{name.replace('.', '_')}{'_seconds' if unit == 's' else ''}{'_total' if kind == 'counter' else ''}` "
-        f"| {kind} | {what} |"
-        for kind, name, unit, what in metrics
-    ]
-    lines += [f"| `{name.replace('.', '_')}` | gauge | {what} |" for name, what in telemetry.GAUGES]
+    lines += ["", "## Attributes", "", "| attribute |", "|---|", *(f"| `{name}` |" for name in sorted(attributes))]
+    lines += ["", "## Metrics", "", "| metric | of | kind | what |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | {service} | {kind} | {what} |" for service, name, kind, what in instruments()]
     return "\n".join([*lines, ""])
 
 

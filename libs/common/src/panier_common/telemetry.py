@@ -38,11 +38,6 @@ SPANS = (
     ("`process <topic>`", "CONSUMER", "the `send` span of that record"),
     ("`POST` of the Graph API", "CLIENT", "the `process panier.outbound.v1` of the message"),
 )
-GAUGES = (
-    ("panier.lag.records", "Records not yet read, by topic."),
-    ("panier.lag.seconds", "Seconds since the last record read was written, while others wait; by topic."),
-    ("panier.ready", "1 when ready."),
-)
 
 # Attributes.
 SYSTEM = "messaging.system"

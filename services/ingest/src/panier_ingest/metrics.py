@@ -53,19 +53,22 @@ def published(topic: str, records: int, seconds: float) -> None:
     _seconds[topic] = _seconds.get(topic, 0.0) + seconds
 
 
+# name, label, what is counted, what it says
+TABLE: tuple[tuple[str, str, Mapping[Any, float], str], ...] = (
+    (WEBHOOKS, "status", _webhooks, "WhatsApp webhooks answered, by HTTP status."),
+    (PAYMENTS, "status", _payments, "Payment notifications answered, by HTTP status."),
+    (UPDATES, "kind", _updates, "Updates acknowledged, by kind of message or type of event."),
+    (STRANGERS, "", _strangers, "Messages kept that were sent to a number of no shop."),
+    (BATCHES, "topic", _batches, "Batches acknowledged, by topic."),
+    (BATCH_RECORDS, "topic", _records, "Records acknowledged in batches, by topic."),
+    (BATCH_SECONDS, "topic", _seconds, "Time until batches were acknowledged, summed, by topic."),
+)
+
+
 def register() -> None:
     """Once per process, after telemetry is set up."""
     meter = metrics.get_meter("panier")
-    table: tuple[tuple[str, str, Mapping[Any, float], str], ...] = (
-        (WEBHOOKS, "status", _webhooks, "WhatsApp webhooks answered, by HTTP status."),
-        (PAYMENTS, "status", _payments, "Payment notifications answered, by HTTP status."),
-        (UPDATES, "kind", _updates, "Updates acknowledged, by kind of message or type of event."),
-        (STRANGERS, "", _strangers, "Messages kept that were sent to a number of no shop."),
-        (BATCHES, "topic", _batches, "Batches acknowledged, by topic."),
-        (BATCH_RECORDS, "topic", _records, "Records acknowledged in batches, by topic."),
-        (BATCH_SECONDS, "topic", _seconds, "Time until batches were acknowledged, summed, by topic."),
-    )
-    for name, label, counts, text in table:
+    for name, label, counts, text in TABLE:
         meter.create_observable_counter(name, [_reader(counts, label)], description=text)
 
 
