@@ -1,7 +1,7 @@
 """Who answers what, by one pure function, and the promise of reply ids."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from panier_common.contracts import inbound as m
 from panier_common.contracts.inbound import Context, ReferredProduct
@@ -88,6 +88,7 @@ def test_a_reply_id_that_is_too_long_cannot_be_built() -> None:
 
 
 @given(st.text(max_size=60))
+@example("𝕊𝕋𝕆ℙ")
 def test_folding_is_stable(text: str) -> None:
     assert folded(folded(text)) == folded(text)
 

@@ -86,7 +86,7 @@ def parse_reply(text: str) -> Reply | None:
 
 def folded(text: str) -> str:
     """The text without case, accents, punctuation and emoji, its words one space apart."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     kept = (c if c.isalnum() else " " if not unicodedata.combining(c) else "" for c in plain)
     return " ".join("".join(kept).split())
 
