@@ -37,14 +37,13 @@ progress = Console(stderr=True, highlight=False)
 async def measure(names: set[Name], *, rounds: int = 5) -> dict[str, Any]:
     """The document of the results, with what was asked for."""
     document: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    if names & {Name.INGEST, Name.RUNNER, Name.SENDER}:
-        with progress.status("starting the engines"), engines() as found:
-            await topics(found)
-            document["engines"] = {**found.kinds, "postgres_version": await found.postgres_version()}
-            for name, part in ((Name.INGEST, ingest), (Name.RUNNER, runner), (Name.SENDER, sender)):
-                if name in names:
-                    with progress.status(name.value):
-                        document[name.value] = await part.measure(found, rounds=rounds, tell=progress.print)
+    for name, part in ((Name.INGEST, ingest), (Name.RUNNER, runner), (Name.SENDER, sender)):
+        if name in names:
+            # Engines of its own: what one part leaves in the topics is not read by the next.
+            with progress.status(name.value), engines() as found:
+                await topics(found)
+                document["engines"] = {**found.kinds, "postgres_version": await found.postgres_version()}
+                document[name.value] = await part.measure(found, rounds=rounds, tell=progress.print)
     if names & {Name.REPLY, Name.MEMORY}:
         with progress.status("the local stack"):
             async with stack.running() as running:
