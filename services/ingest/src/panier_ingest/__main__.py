@@ -12,6 +12,9 @@ from panier_ingest.app import create_app
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
 
+# Longer than a load balancer keeps an idle connection (60 s is usual): who closes first must not be the server.
+KEEP_ALIVE_SECONDS = 75
+
 
 async def serve() -> None:
     settings = IngestSettings()
@@ -21,7 +24,7 @@ async def serve() -> None:
         publisher = Publisher(process.producer, (INBOUND, DELIVERY, PAYMENT, ACCOUNT), settings.acknowledge_seconds)
         process.add_check("kafka", publisher.trouble)
         app = create_app(settings, shops, publisher)
-        public = Server(app, settings.host, settings.port, proxy_headers=False)
+        public = Server(app, settings.host, settings.port, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
         process.add_task("door", _open(public, publisher, settings))
         await process.run()
 
