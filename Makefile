@@ -23,8 +23,10 @@ run: ## start the whole stack and run it until Ctrl-C; the data is kept
 demo: setup ## start the stack, play one purchase through it, show the chat, its trace and the sale
 	@exec ./panier demo
 
-test: setup ## run every test: the fast ones first
-	$(BIN)/pytest -m "not stack and not browser"
+test: setup ## run every test: the fast ones first, each package with a broker of its own
+	@failed=; for folder in $(PACKAGES) tests; do echo "$$folder:"; \
+		$(BIN)/pytest -q -m "not stack and not browser" $$folder || failed="$$failed $$folder"; \
+	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 	$(BIN)/pytest -m "stack or browser"
 
 check: setup ## formatting, lint, types, architecture, generated files
