@@ -1,4 +1,4 @@
-"""Every service is killed with -9 between two of its steps, with work in hand, and everything still happens once.
+"""Six services are killed with -9 between two of their steps, with work in hand, and everything still happens once.
 
 The fail points are named at the start of a stack of this module's own; each kills its service once and leaves a mark
 that says how many records were in hand. Afterwards effects are counted.

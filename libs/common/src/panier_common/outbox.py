@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -172,10 +171,3 @@ class Publisher:
 
 def _in_order(groups: Iterable[list[Outgoing]]) -> list[Outgoing]:
     return sorted((record for group in groups for record in group), key=lambda r: (r.home, r.n))
-
-
-async def quietly(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
