@@ -142,7 +142,8 @@ async def test_from_a_shops_file_to_an_answer_and_a_reservation(
             events = await published(kafka)
             told = [e for e in events if isinstance(e, ProductChanged) and e.sku == "spade"]
             sent = [e for e in events if isinstance(e, MessageRequested)]
-            return events if len(sent) >= 3 and len(told) >= 2 else None
+            configured = [e for e in events if isinstance(e, ShopConfigured)]
+            return events if len(sent) >= 3 and len(told) >= 2 and configured else None
 
         events = await eventually("answers, stock and the sold out spade", answered)
     await producer.stop()

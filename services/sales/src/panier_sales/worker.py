@@ -1,14 +1,14 @@
 """The Faust worker: reads `cart` and `order`, and keeps every shop's days in a table.
 
 At least once, one record at a time, no global table, and every change of a figure in one table value with
-the memory against repeats. Faust commits an offset only after the changelog has taken the change, and a
-record is acknowledged here only after its change was made, so a crash repeats and never loses.
+the memory against repeats. A record is acknowledged only when the broker has its change of the changelog, and
+Faust commits no further than what is acknowledged, so a crash repeats and never loses.
 """
 
 import asyncio
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +16,11 @@ from typing import Any, cast
 import faust
 import msgspec
 import structlog
+from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.types import StreamT
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP, StreamT
+from faust.types.tuples import FutureMessage
 from mode.threads import ServiceThread, WorkerThread
 from panier_common import telemetry
 from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode, from_wire, types_of
@@ -58,6 +60,59 @@ class _Thread(WorkerThread):
         self.daemon = True
 
 
+class _Consumer(Consumer):
+    """Faust's consumer, which gives no record out before its positions are settled.
+
+    After a recovery Faust lets the sources flow, then seeks to the committed offsets, then empties the queues, and
+    all the while a fetch may be under way: records are taken twice, or thrown away as if they had been counted.
+    So what was fetched before the flow was resumed is dropped here, and the next fetch, alone by then, starts
+    where the commits say.
+    """
+
+    _settled = False
+    _resumed = False
+
+    async def perform_seek(self) -> None:
+        self._settled = self._resumed = False
+        await self._seek_to_committed()
+
+    def resume_flow(self) -> None:
+        self._resumed = True
+        super().resume_flow()
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, faust.types.Message]]:
+        if self._resumed and not self._settled:
+            await self._seek_to_committed()
+            self._settled = True
+        async for tp, message in super().getmany(timeout):
+            if self._settled or self._is_changelog_tp(tp):
+                yield tp, message
+
+    async def _seek_to_committed(self) -> None:
+        await super().perform_seek()
+        sources = (tp for tp in self.assignment() if not self._is_changelog_tp(tp))
+        if never_read := [TopicPartition(*tp) for tp in sources if self._read_offset[tp] is None]:
+            await self._thread.seek_to_beginning(*never_read)
+
+
+class _Table(faust.Table[str, bytes]):
+    """Faust's table, which tells the last change of each partition that is on its way to the changelog.
+
+    Before it commits, Faust waits for its buffer for a tenth of a second and not at all for the message in hand:
+    a process killed then has committed what nobody will ever count.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.on_its_way: dict[int, asyncio.Future[Any]] = {}
+
+    def send_changelog(self, partition: int | None, *arguments: Any, **options: Any) -> FutureMessage:
+        sent = super().send_changelog(partition, *arguments, **options)
+        if partition is not None:
+            self.on_its_way[partition] = sent
+        return sent
+
+
 class Worker:
     """Counts until it is cancelled; `changed` holds the (shop, day) pairs counted since they were taken."""
 
@@ -66,9 +121,9 @@ class Worker:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.changed: set[tuple[str, str]] = set()
         self._strangers: set[str] = set()
-        AIOKafkaConsumerThread.Worker = _Thread
+        AIOKafkaConsumerThread.Worker, Transport.Consumer = _Thread, _Consumer
         self._app = _faust_app(bootstrap_servers)
-        self._days = cast("faust.Table[str, bytes]", self._app.Table(TABLE, key_type=str, value_type=bytes))
+        self._days = cast(_Table, self._app.Table(TABLE, key_type=str, value_type=bytes))
         if self._days.changelog_topic_name != CHANGELOGS[0].name:
             raise RuntimeError(f"Faust names the changelog {self._days.changelog_topic_name}")
         source = self._app.topic(
@@ -139,10 +194,28 @@ class Worker:
             try:
                 self._take(event)
             except Exception as error:
-                if not self._broken.done():
-                    self._broken.set_exception(error)
+                self._break(error)
                 return
+            self._acknowledge(event)
+
+    def _acknowledge(self, event: faust.Event) -> None:
+        """Acknowledge the record once the broker has what it and the records before it changed."""
+        change = self._days.on_its_way.get(event.message.partition)
+        if change is None or _has_arrived(change):
             event.ack()
+            return
+
+        def arrived(change: asyncio.Future[Any]) -> None:
+            if _has_arrived(change):
+                event.ack()
+            elif not change.cancelled():
+                self._break(change.exception() or RuntimeError("no answer about a change"))
+
+        change.add_done_callback(arrived)
+
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
 
     def _take(self, event: faust.Event) -> None:
         headers = from_wire(event.headers.items())
@@ -187,6 +260,10 @@ class Worker:
         return "UTC"
 
 
+def _has_arrived(change: asyncio.Future[Any]) -> bool:
+    return change.done() and not change.cancelled() and change.exception() is None
+
+
 def _faust_app(bootstrap_servers: str) -> faust.App:
     for name in ("faust", "mode", "aiokafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -194,6 +271,7 @@ def _faust_app(bootstrap_servers: str) -> faust.App:
     logging.getLogger("faust.transport.drivers.aiokafka").addFilter(_is_news)
     return faust.App(
         GROUP,
+        Table=_Table,
         broker=[f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")],
         store="memory://",
         processing_guarantee="at_least_once",
