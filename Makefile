@@ -5,10 +5,15 @@ SHELL := /bin/sh
 BIN := .venv/bin
 DATA := $(or $(PANIER_DATA),.panier)
 PACKAGES := libs/common libs/payments services/ingest services/catalog services/cart services/checkout \
-	services/sender services/sales services/console simulator cli bench
+	services/sender services/sales services/console simulator cli bench proof
 MODULES := $(foreach package,$(PACKAGES),$(subst /,,$(notdir $(wildcard $(package)/src/panier_*))))
+# What `make proof` plays; PROOF takes any other option of `python -m panier_proof`.
+CUSTOMERS ?= 100
+FAULTS ?= 10
+MINUTES ?= 3
+SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench clean-data
+.PHONY: help setup run demo test check generate bench proof storm fuzz clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -43,6 +48,15 @@ generate: setup ## write what is generated from the code: schemas, AsyncAPI, doc
 
 bench: setup ## run the benchmarks; prints a table and writes bench/results
 	$(BIN)/python -m panier_bench
+
+proof: setup ## the fault proof: customers shop while things break, checked against their own ledger
+	$(BIN)/python -m panier_proof --customers $(CUSTOMERS) --faults $(FAULTS) --minutes $(MINUTES) --seed $(SEED) $(PROOF)
+
+storm: setup ## ten minutes of 500 messages a second through the sender, all faults of the simulator on
+	$(BIN)/python -m panier_bench.storm $(STORM)
+
+fuzz: setup ## ten minutes of broken webhooks through the translator
+	PANIER_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest -q services/ingest/tests/test_fuzz.py
 
 clean-data: ## forget the local stack's data
 	rm -rf -- "$(DATA)"

@@ -13,6 +13,7 @@ import re
 import sys
 from typing import Any
 
+import meta_errors
 import msgspec
 import yaml
 from panier_common import telemetry, topics
@@ -24,6 +25,10 @@ from pydantic_core import PydanticUndefined
 from schemas import breaks
 
 DOCS = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(DOCS.parent / "deploy" / "generator"))
+
+import files as deployment  # noqa: E402
+
 SETTINGS = (
     "panier_ingest",
     "panier_catalog",
@@ -211,6 +216,8 @@ def all_files() -> dict[str, str]:
         "events.md": events(),
         "configuration.md": configuration(),
         "telemetry.md": telemetry_page(),
+        "meta-errors.md": meta_errors.page(NOTE),
+        **{f"../{name}": text for name, text in deployment.all_files().items()},
     }
 
 

@@ -69,6 +69,28 @@ PRODUCTS = [
         "state": "in_stock",
     }
 ]
+PROBLEMS = [
+    {
+        "order_id": "nobody's",
+        "reason": "unknown_order",
+        "provider": "simulated",
+        "notification_id": "n-7",
+        "minor": 820,
+        "currency": "EUR",
+        "at": "2026-07-01T08:00:00Z",
+        "number": None,
+        "shop": None,
+        "conversation": None,
+    }
+]
+WAITING = [
+    {
+        "conversation": "10:FR.1",
+        "phone_number_id": "10",
+        "customer": {"user_id": "FR.1", "wa_id": None},
+        "unanswered_since": "2026-07-01T08:00:00Z",
+    }
+]
 DAY = {
     "shop": "bakery",
     "day": "2026-07-01",
@@ -112,6 +134,15 @@ LOOK_UPS = [
         MESSAGES,
         ["bonjour", "Bienvenue", "read"],
     ),
+    (["payments", "problems"], "/internal/payment-problems", {}, PROBLEMS, ["unknown_order", "8.20 EUR", "nobody's"]),
+    (
+        ["payments", "problems", "--shop", "bakery"],
+        "/internal/payment-problems",
+        {"shop": "bakery"},
+        [],
+        ["no payment needs a person"],
+    ),
+    (["conversations", "waiting", "--shop", "bakery"], "/internal/inbox", {"shop": "bakery"}, WAITING, ["FR.1"]),
     (
         ["sales", "show", "--shop", "bakery", "--day", "2026-07-01"],
         "/internal/sales",
@@ -143,6 +174,21 @@ def test_prints_the_services_document_as_it_is_and_for_people(
         assert text in people.out
 
 
+@pytest.mark.parametrize("state", ["awaiting_payment", "on_the_way", "refunded"])
+def test_a_list_of_orders_is_whole_on_80_columns(
+    panier: Panier, services: FakeServices, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    customer = {"user_id": "FR.13491208655302741918", "wa_id": None}
+    services.on("GET", "/internal/orders", [{**ORDER, "state": state, "customer": customer, "total_minor": 1234567}])
+    shown = panier("orders", "list", "--shop", "bakery").out
+    assert max(map(len, shown.splitlines())) <= 80
+    for whole in ("A-100", state, "12345.67 EUR"):
+        assert whole in shown
+    assert "…" not in shown
+    assert customer["user_id"] in "".join(line.split()[-1] for line in shown.splitlines() if line.strip())
+
+
 @pytest.mark.parametrize("what", ["advance", "cancel", "refund"])
 def test_sends_a_command_with_a_key_of_its_own(panier: Panier, services: FakeServices, what: str) -> None:
     services.on("POST", f"/internal/orders/A-100/{what}", SHOWN)
@@ -153,6 +199,20 @@ def test_sends_a_command_with_a_key_of_its_own(panier: Panier, services: FakeSer
     assert json.loads(first.body) == ({"state": "ready"} if state else {})
     assert len(first.headers["idempotency-key"]) >= 32
     assert second.headers["idempotency-key"] == "mine"
+
+
+def test_hands_a_conversation_back(panier: Panier, services: FakeServices) -> None:
+    words = ["conversations", "hand-back", "--number", "10", "--customer", "FR.1"]
+    done = {"conversation": "10:FR.1", "person": False}
+    services.on("POST", "/internal/conversations/hand-back", done)
+    assert panier(*words, "--json").document == done
+    assert "10:FR.1" in panier(*words).out
+    assert json.loads(services.requests[-1].body) == {"phone_number_id": "10", "customer": "FR.1"}
+    assert len({request.headers["idempotency-key"] for request in services.requests}) == 2
+    missing = problem("no_such_conversation", "this customer has not written to this number")
+    services.on("POST", "/internal/conversations/hand-back", (404, missing))
+    refused = panier(*words, "--json")
+    assert (refused.exit, refused.error["code"]) == (1, "no_such_conversation")
 
 
 def test_a_refusal_is_told_with_the_services_words(panier: Panier, services: FakeServices) -> None:

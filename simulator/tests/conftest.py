@@ -53,6 +53,10 @@ class Door:
                 await self.on_message(message)
         return web.Response()
 
+    def documents(self) -> list[Json]:
+        """Whole bodies of the WhatsApp door."""
+        return [json.loads(body) for path, _, body in self.posts if path == "/webhooks/whatsapp"]
+
     def values(self) -> list[Json]:
         """What was posted to the WhatsApp door, repeats included."""
         return values([body for path, _, body in self.posts if path == "/webhooks/whatsapp"])

@@ -27,7 +27,13 @@ PRODUCTS = [
     "<YOUR_SECOND_PRODUCT2_SKU_IN_CATALOG>",
     "<ID_TEST_ITEM_1>",
 ]
-MEDIA = ["<AUDIO_OBJECT_ID>", "<DOCUMENT_OBJECT_ID>", "<IMAGE_OBJECT_ID>", "<MEDIA_OBJECT_ID>", "<VIDEO_OBJECT_ID>"]
+MEDIA = {
+    "<AUDIO_OBJECT_ID>": "audio/mpeg",
+    "<DOCUMENT_OBJECT_ID>": "application/pdf",
+    "<IMAGE_OBJECT_ID>": "image/png",
+    "<MEDIA_OBJECT_ID>": "image/webp",
+    "<VIDEO_OBJECT_ID>": "video/mp4",
+}
 RECEIVED = "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQUYzMjEzNDM2RTZGQ0MzMDJBRgA="
 
 
@@ -58,8 +64,9 @@ async def metas_shops(tmp_path: Path, door: Door) -> AsyncIterator[Simulator]:
         raw = {"id": RECEIVED, "type": "text", "text": {"body": "hello"}}
         path = f"/api/customers/{customer['id']}/messages?number={CATALOGS[0]}"
         assert (await simulator.call("POST", path, json={"raw": raw}))[0] == 201
-        for media_id in MEDIA:
-            simulator.exchange.store.add_media(media_id, CATALOGS[0], "image/png", b"x")
+        for media_id, mime_type in MEDIA.items():
+            now = simulator.exchange.clock.now()
+            simulator.exchange.store.add_media(media_id, CATALOGS[0], mime_type, b"x", now)
         yield simulator
 
 

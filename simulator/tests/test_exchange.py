@@ -166,6 +166,20 @@ def test_throughput_counts_both_directions() -> None:
     rates.take("other", "c", 100.0)
 
 
+def test_a_message_that_one_limit_refuses_is_not_counted_by_the_other() -> None:
+    rates = Rates(True, 1)
+    rates.take("n", "c", 100.0)
+    for _ in range(PAIR_BURST):
+        with pytest.raises(GraphError, match="throughput"):
+            rates.take("n", "c", 100.0)
+    rates.take("n", "c", 101.0)
+    rates.limits["n"] = 0
+    for _ in range(PAIR_BURST - 2):
+        rates.take("n", "c", 101.0)
+    with pytest.raises(GraphError, match="this recipient"):
+        rates.take("n", "c", 101.0)
+
+
 async def test_media_can_be_uploaded_sent_and_fetched(simulator: Simulator) -> None:
     customer = await simulator.customer()
     await simulator.act(customer, {"text": "hello"})

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from .conftest import BAKERY, Door, Json, signed, until
 
@@ -91,10 +92,47 @@ async def test_ends_cleanly_while_someone_follows(tmp_path: Path, door: Door) ->
         assert [json.loads(line)["event"] for line in lines] == ["simulator starts", "simulator stopped"]
 
 
-async def test_says_which_setting_is_wrong(tmp_path: Path) -> None:
+WRONG = {
+    "PANIER_SHOPS": "none.toml",
+    "PANIER_SIMULATOR_FAULTS": "colour=0.5",
+    "PANIER_SIMULATOR_PORT": "taken",
+}
+
+
+@pytest.mark.parametrize("setting", WRONG)
+async def test_says_which_setting_is_wrong(tmp_path: Path, setting: str) -> None:
     command = (sys.executable, "-m", "panier_simulator")
-    wrong = {"PANIER_SHOPS": str(tmp_path / "none.toml"), "PANIER_SIMULATOR_DATA": str(tmp_path)}
-    process = await asyncio.create_subprocess_exec(*command, env=wrong, stdout=PIPE)
-    output, _ = await process.communicate()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        value = str(taken.getsockname()[1]) if WRONG[setting] == "taken" else WRONG[setting]
+        told = {"PANIER_SHOPS": str(BAKERY), "PANIER_SIMULATOR_DATA": str(tmp_path), setting: value}
+        process = await asyncio.create_subprocess_exec(*command, env=told, stdout=PIPE)
+        output, _ = await process.communicate()
     assert process.returncode == 1
-    assert json.loads(output)["setting"] == "PANIER_SHOPS"
+    assert json.loads(output)["setting"] == setting
+
+
+async def test_starts_with_nothing_at_all(tmp_path: Path) -> None:
+    """No setting, no file, no folder of ours: it brings a shop of its own, and port 0 takes a free one."""
+    command = (sys.executable, "-m", "panier_simulator")
+    told = {"PANIER_SIMULATOR_PORT": "0"}
+    process = await asyncio.create_subprocess_exec(*command, env=told, cwd=tmp_path, stdout=PIPE)
+    try:
+        assert process.stdout is not None
+        port = json.loads(await process.stdout.readline())["port"]
+        (shop,) = await until_answered(f"http://127.0.0.1:{port}/api/shops")
+        assert [number["phone_number_id"] for number in shop["numbers"]] == ["106540352242922"]
+        _, products = await call("GET", f"http://127.0.0.1:{port}/api/shops/shop/products")
+        assert [product["sku"] for product in products] == ["tea", "mug", "honey"]
+        assert (tmp_path / ".panier" / "simulator").is_dir()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def until_answered(url: str) -> Json:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return (await call("GET", url))[1]
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.02)

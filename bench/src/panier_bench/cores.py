@@ -36,6 +36,13 @@ def others() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def anywhere() -> Iterator[None]:
+    """Inside, processes start on all cores: for what proves something and measures nothing."""
+    with _on(_ALL):
+        yield
+
+
+@contextlib.contextmanager
 def _on(cores: list[int]) -> Iterator[None]:
     if sys.platform != "linux" or not pinned():
         yield

@@ -6,13 +6,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import aiohttp
 
 from panier_bench import cores
 
+Where = Callable[[], AbstractContextManager[None]]
 READY_SECONDS = 90.0
 END_SECONDS = 25.0
 
@@ -30,9 +32,11 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def running(module: str, *words: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[int]:
+async def running(
+    module: str, *words: str, settings: Mapping[str, str] | None = None, where: Where = cores.measured
+) -> AsyncIterator[int]:
     """`python -m module` on the core of what is measured; its pid. SIGTERM ends it, and how it ended is judged."""
-    with cores.measured():
+    with where():
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *words, env=environment(settings or {}), stdout=asyncio.subprocess.DEVNULL
         )
@@ -49,7 +53,7 @@ async def running(module: str, *words: str, settings: Mapping[str, str] | None =
 
 
 @contextlib.asynccontextmanager
-async def service(name: str, settings: Mapping[str, str]) -> AsyncIterator[int]:
+async def service(name: str, settings: Mapping[str, str], where: Where = cores.measured) -> AsyncIterator[int]:
     """One of our services, ready; its pid."""
     port = free_port()
     told = {
@@ -59,7 +63,7 @@ async def service(name: str, settings: Mapping[str, str]) -> AsyncIterator[int]:
         f"PANIER_{name.upper()}_ADMIN_PORT": str(port),
         **settings,
     }
-    async with running(f"panier_{name}", settings=told) as pid:
+    async with running(f"panier_{name}", settings=told, where=where) as pid:
         await until_ready(f"http://127.0.0.1:{port}/readyz", pid)
         yield pid
 

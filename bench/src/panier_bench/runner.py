@@ -4,6 +4,7 @@ The events are published before the clock starts. What arrived is counted, and s
 """
 
 import asyncio
+import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -79,19 +80,24 @@ async def measure(engines: Engines, *, events: int = 60_000, rounds: int = 5, te
     try:
         await stock(pool)
         statements = _Statements()
-        rates = []
+        rates, cpu = [], []
+        gc.freeze()  # as every service does when it has started
+        gc.set_threshold(10_000, 20, 20)
         for n in range(rounds + 1):  # the first warms up
             await publish(producer, presses(n * events, events))
             with cores.measured():
-                rates.append(events / await _read_all(conversations(shops), pool, engines, statements))
+                seconds, busy = await _read_all(conversations(shops), pool, engines, statements)
+            rates.append(events / seconds)
+            cpu.append(busy / events * 1e6)
             if n:
-                tell(f"runner {n}/{rounds}: {rates[-1]:,.0f} events/s")
+                tell(f"runner {n}/{rounds}: {rates[-1]:,.0f} events/s, {cpu[-1]:.0f} µs of processor each")
         arrived = await pool.fetchval("SELECT sum(version) FROM cart")
         if arrived != events * (rounds + 1):
             figures.stop(f"{events * (rounds + 1)} events were published, {arrived} arrived")
         spread = figures.rates(rates[1:])
         return {
             "events_per_second": spread["median"],
+            "cpu_us_per_event": round(statistics.median(cpu[1:]), 1),
             "statements_per_batch": statements.per_batch(),
             "spread": {"events_per_second": spread},
             "events": events,
@@ -105,8 +111,10 @@ async def measure(engines: Engines, *, events: int = 60_000, rounds: int = 5, te
         pool.terminate()
 
 
-async def _read_all(loop: Loop[Any], pool: Pool, engines: Engines, statements: "_Statements") -> float:
+async def _read_all(loop: Loop[Any], pool: Pool, engines: Engines, statements: "_Statements") -> tuple[float, float]:
     """Seconds from the homes being open until everything was read and saved, and all but the last batch published.
+
+    Beside them the seconds of processor that this process used meanwhile.
 
     That is waited for too, not counted: the deletion of outbox rows that shows it comes up to a second later.
     """
@@ -115,13 +123,13 @@ async def _read_all(loop: Loop[Any], pool: Pool, engines: Engines, statements: "
     try:
         while runner.why_not_ready() is not None:
             await _look(task, 0.005)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         while runner.lag()[INBOUND.name][0] or not runner.caught_up_since_start():
             await _look(task, 0.025)  # asking costs the runner time
-        seconds = time.perf_counter() - started
+        seconds, busy = time.perf_counter() - started, time.process_time() - used
         while await pool.fetchval("SELECT count(*) FROM outbox"):
             await _look(task, 0.1)
-        return seconds
+        return seconds, busy
     finally:
         runner.stop()
         await task

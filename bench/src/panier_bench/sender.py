@@ -16,17 +16,16 @@ from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import cloud_headers, encode
 from panier_common.kafka import Outgoing, Producer
 from panier_common.topics import OUTBOUND
-from panier_sender.settings import SenderSettings
 
 from panier_bench import cores, figures, graph, processes
 from panier_bench.engines import Engines
 from panier_bench.figures import Tell, silent
 from panier_bench.graph import Call, Graph
-from panier_bench.shop import NUMBER, SHOP, TOKEN, configure, publish
+from panier_bench.shop import NUMBER, NUMBERS, SHOP, TOKEN, configure, publish
 
 CUSTOMERS = 2_000
 SILENCE_SECONDS = 60.0
-CONCURRENCY = SenderSettings.model_fields["calls_limit"].default
+CONCURRENCY = 256
 
 
 class _Text(msgspec.Struct):
@@ -45,6 +44,7 @@ async def measure(
     await configure(producer)
     settings = {
         "PANIER_KAFKA_BOOTSTRAP_SERVERS": engines.kafka,
+        "PANIER_SENDER_CALLS_LIMIT": str(CONCURRENCY),
         "PANIER_SENDER_DATABASE_URL": await engines.database("panier_sender"),
         TOKEN: "bench",
     }
@@ -75,21 +75,22 @@ async def measure(
 
 
 def _requested(first: int, count: int, customers: int) -> list[Outgoing]:
-    """Messages of one number, in turns to all customers; the text begins with the message's number."""
+    """Messages in turns to all customers, each of whom writes to one number; the text begins with the message's own."""
     at = datetime.now(UTC)
     made = []
     for n in range(first, first + count):
         customer = f"336{n % customers:08d}"
+        number = NUMBERS[n % customers % len(NUMBERS)]
         event = MessageRequested(
-            phone_number_id=NUMBER,
-            conversation=f"{NUMBER}:{customer}",
+            phone_number_id=number,
+            conversation=f"{number}:{customer}",
             shop=SHOP.shop,
             customer=Customer(wa_id=customer),
             message=packed(TextMessage(body=f"{n} " + "Votre panier est prêt à être commandé. " * 5)),
             answers_at=at,
         )
         headers = cloud_headers(event, str(uuid.uuid4()), "bench", at)
-        made.append(Outgoing(0, n, OUTBOUND.name, NUMBER, headers, encode(event)))
+        made.append(Outgoing(0, n, OUTBOUND.name, number, headers, encode(event)))
     return made
 
 

@@ -8,6 +8,8 @@ from panier_common.contracts.events import Number, ShopConfigured
 from panier_common.kafka import Outgoing, Producer, partition_of
 
 NUMBER = "106540352242922"
+# Enough that their limits, the highest that Meta gives, are not what is measured.
+NUMBERS = (NUMBER, *(f"10654035224293{n}" for n in range(7)))
 TOKEN = "BENCH_TOKEN"
 SHOP = ShopConfigured(
     shop="bench",
@@ -17,7 +19,7 @@ SHOP = ShopConfigured(
     currency="EUR",
     timezone="Europe/Paris",
     catalog_id="1",
-    numbers=(Number(NUMBER, "+33 1", TOKEN),),
+    numbers=tuple(Number(number, f"+33 1 {number[-2:]}", TOKEN, messages_per_second=1000) for number in NUMBERS),
     collect=True,
     delivery=None,
     payment_provider="simulated",

@@ -21,13 +21,16 @@ COMMANDS = {
     "shop": "shop",
     "catalog": "catalog",
     "orders": "orders",
+    "payments": "payments",
     "carts": "conversations",
     "messages": "conversations",
+    "conversations": "conversations",
     "sales": "sales",
     "dead": "dead",
     "simulate": "simulate",
     "migrate": "migrate",
     "topics": "topics",
+    "templates": "templates",
 }
 
 

@@ -41,14 +41,22 @@ def plain(text: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
-    """A table; columns whose name begins with `#` hold figures."""
+    """A table; columns whose name begins with `#` hold figures, with `!` a word: neither is broken in two.
+
+    What else does not fit the terminal goes on in the next line: nothing is cut off.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        made.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+        made.add_column(
+            column.lstrip("#!"),
+            justify="right" if column.startswith("#") else "left",
+            no_wrap=column.startswith(("#", "!")),
+            overflow="fold",
+        )
     for row in rows:
         made.add_row(*(Text("" if cell is None else plain(cell)) for cell in row))
     return made

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from panier_common.event import inbound_id
-from panier_common.memory import GENERATION_IDS, Memory, Seen
+from panier_common.memory import GENERATION_IDS, ID_BYTES, Memory, Seen
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ def test_it_is_never_longer_than_512_ids(count: int) -> None:
     memory = Memory()
     for n in range(count):
         memory = memory.taken(message(n), START + timedelta(seconds=n))
-    assert len(memory.ids) + len(memory.before) <= 2 * GENERATION_IDS
+    assert len(memory.ids) + len(memory.before) <= 2 * GENERATION_IDS * ID_BYTES
     assert len(memory.pack()) <= 18 + 8 * 512
 
 
@@ -55,3 +56,17 @@ def test_eight_days_end_a_generation_without_leaving_doubt() -> None:
 
 def test_ids_are_name_based() -> None:
     assert message(1) == inbound_id("1", "wamid.1") != inbound_id("1", "wamid.1", "sent")
+
+
+def test_the_end_of_one_id_and_the_beginning_of_the_next_are_no_id() -> None:
+    memory = Memory()
+    for user in ("00000000-0000-5001-0000", "02000000-0000-5001-0000"):
+        memory = memory.taken(user, START)
+    between = memory.ids[7:15].hex()
+    assert memory.look(f"{between[:8]}-{between[8:12]}-{between[12:]}", START) is Seen.NEW
+
+
+def test_what_is_no_uuid_cannot_be_remembered() -> None:
+    for odd in ("", "wamid.1", "0" * 10):
+        with pytest.raises(ValueError):
+            Memory().look(odd, START)

@@ -53,6 +53,10 @@ ROW = {"id": "r", "title": "t"}
         (o.CarouselMessage, {"catalog_id": "1", "body": "b", "skus": ["1"]}),
         (o.LinkMessage, {"body": "b", "title": "t", "url": "javascript:alert(1)"}),
         (o.MediaMessage, {"media": "image"}),
+        (o.MediaMessage, {"media": "document", "content": "JVBERg=="}),
+        (o.MediaMessage, {"media": "document", "media_id": "1", "mime_type": "application/pdf"}),
+        (o.MediaMessage, {"media": "document", "content": "JVBERg==", "mime_type": "pdf"}),
+        (o.MediaMessage, {"media": "document", "content": "", "mime_type": "application/pdf"}),
         (o.MediaMessage, {"media": "sticker", "media_id": "1", "caption": "c"}),
         (
             o.OrderDetailsMessage,

@@ -36,6 +36,7 @@ BOTH = ("fr", "en")
         (m.Reaction("wamid.1", "👍"), "console"),
         (m.Edit("wamid.1"), "console"),
         (m.Unknown("hologram"), "console"),
+        (m.Unknown("request_welcome"), "catalog"),
     ],
 )
 def test_every_message_has_one_owner(content: m.Content, owner: str) -> None:

@@ -1,62 +1,100 @@
-"""Every provider keeps the promises of the Protocol: one line in PROVIDERS and it is tested here."""
+"""Every provider keeps the promises of the Protocol: one line in PROVIDERS and it is tested here.
 
-import asyncio
+So is one over real HTTP, whose server is slow, fails, and forgets to answer what it did.
+"""
+
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from panier_payments import PROVIDERS, BadSignature, Payable, PaymentError, Provider
+from panier_payments import PROVIDERS, BadSignature, Payable, PaymentError, Provider, ProviderError
 from panier_payments.simulated import sign
+from panier_payments.testing import OverHttp, Till, till
 
 SECRET = "conformance"
 ORDER = Payable("0b2c6f60-2c3f-5b6e-9a53-2a1b7a0c0d11", 820, "EUR")
 GOOD = {"id": "n-1", "order_id": ORDER.order_id, "state": "paid", "minor": 820, "currency": "EUR"}
+TESTED: dict[str, type[Provider]] = {**PROVIDERS, OverHttp.name: OverHttp}
 
-Signed = Callable[[bytes, str], dict[str, str]]
+
+def simulated(raw: bytes, secret: str) -> dict[str, str]:
+    return {"X-Panier-Signature": sign(raw, secret)}
+
+
 # How each provider that sends notifications signs them.
-SIGNED: dict[str, Signed] = {"simulated": lambda raw, secret: {"X-Panier-Signature": sign(raw, secret)}}
+SIGNED: dict[str, Callable[[bytes, str], dict[str, str]]] = {"simulated": simulated, OverHttp.name: simulated}
 
-providers = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
-notifying = pytest.mark.parametrize("name", [n for n, p in PROVIDERS.items() if p.takes_payments])
-
-
-@providers
-def test_is_listed_under_its_own_name(provider: type[Provider]) -> None:
-    assert PROVIDERS[provider.name] is provider
+notifying = pytest.mark.parametrize("name", [name for name, one in TESTED.items() if one.takes_payments])
 
 
-@providers
-def test_opens_the_same_session_however_often_it_is_asked(provider: type[Provider]) -> None:
-    one = provider("http://localhost/pay")
-    first, again = asyncio.run(one.create_session(ORDER)), asyncio.run(one.create_session(ORDER))
+@pytest.fixture
+async def opened() -> AsyncIterator[Till]:
+    async with till() as one:
+        yield one
+
+
+@pytest.fixture(params=list(TESTED))
+def provider(request: pytest.FixtureRequest, opened: Till) -> Provider:
+    """At the address it is reached at."""
+    return TESTED[request.param](opened.url)
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_is_listed_under_its_own_name(name: str) -> None:
+    assert PROVIDERS[name].name == name
+
+
+async def test_opens_the_same_session_however_often_it_is_asked(provider: Provider) -> None:
+    first, again = await provider.create_session(ORDER), await provider.create_session(ORDER)
     assert first == again
     assert (first is not None) == provider.takes_payments
 
 
-@providers
-def test_the_link_told_without_asking_is_the_session_s(provider: type[Provider]) -> None:
-    one = provider("http://localhost/pay")
-    link, session = one.link(ORDER), asyncio.run(one.create_session(ORDER))
-    assert link is None or (session is not None and session.url == link)
+async def test_the_link_told_without_asking_is_the_session_s(provider: Provider) -> None:
+    link, session = provider.link(ORDER), await provider.create_session(ORDER)
+    assert link == (None if provider.remote or session is None else session.url)
 
 
-@providers
-def test_a_closed_session_says_closed_or_paid(provider: type[Provider]) -> None:
-    one = provider("http://localhost/pay")
-    assert asyncio.run(one.close(ORDER.order_id)) in {"closed", "paid"}
-    assert asyncio.run(one.look_up(ORDER.order_id)) in {"open", "closed", "paid"}
+async def test_a_closed_session_says_closed_or_paid(provider: Provider) -> None:
+    session = await provider.create_session(ORDER)
+    session_id = session.id if session is not None else ORDER.order_id
+    assert await provider.look_up(session_id) in {"open", "closed", "paid"}
+    closed = await provider.close(session_id)
+    assert closed in {"closed", "paid"}
+    assert await provider.close(session_id) == closed
 
 
-@providers
-def test_refuses_what_nobody_signed(provider: type[Provider]) -> None:
+async def test_a_remote_provider_that_does_not_answer_says_so_and_can_be_asked_again(opened: Till) -> None:
+    provider = OverHttp(opened.url)
+    opened.failing = opened.forgetting = 1
+    for _ in range(2):
+        with pytest.raises(ProviderError):
+            await provider.create_session(ORDER)
+    session = await provider.create_session(ORDER)
+    assert session is not None
+    assert list(opened.states) == [session.id]
+    with pytest.raises(ProviderError):
+        await OverHttp("http://127.0.0.1:9").close(session.id)
+
+
+async def test_what_was_paid_cannot_be_closed(opened: Till) -> None:
+    provider = OverHttp(opened.url)
+    session = await provider.create_session(ORDER)
+    assert session is not None
+    opened.states[session.id] = "paid"
+    assert await provider.close(session.id) == await provider.look_up(session.id) == "paid"
+
+
+@pytest.mark.parametrize("name", list(TESTED))
+def test_refuses_what_nobody_signed(name: str) -> None:
     with pytest.raises(PaymentError):
-        provider.verify_notification(json.dumps(GOOD).encode(), {}, SECRET)
+        TESTED[name].verify_notification(json.dumps(GOOD).encode(), {}, SECRET)
 
 
 @notifying
 def test_reads_what_it_signed(name: str) -> None:
     raw = json.dumps(GOOD).encode()
-    told = PROVIDERS[name].verify_notification(raw, SIGNED[name](raw, SECRET), SECRET)
+    told = TESTED[name].verify_notification(raw, SIGNED[name](raw, SECRET), SECRET)
     assert (told.provider, told.notification_id, told.order_id) == (name, "n-1", ORDER.order_id)
     assert (told.state, told.minor, told.currency) == ("paid", 820, "EUR")
     assert bytes(told.raw) == raw
@@ -68,7 +106,7 @@ def test_header_names_come_in_any_case(name: str) -> None:
     raw = json.dumps(GOOD).encode()
     for shape in (str.lower, str.upper):
         headers = {shape(k): v for k, v in SIGNED[name](raw, SECRET).items()}
-        assert PROVIDERS[name].verify_notification(raw, headers, SECRET).minor == 820
+        assert TESTED[name].verify_notification(raw, headers, SECRET).minor == 820
 
 
 @notifying
@@ -76,13 +114,13 @@ def test_header_names_come_in_any_case(name: str) -> None:
 def test_refuses_another_secret(name: str, secret: str) -> None:
     raw = json.dumps(GOOD).encode()
     with pytest.raises(BadSignature):
-        PROVIDERS[name].verify_notification(raw, SIGNED[name](raw, secret), SECRET)
+        TESTED[name].verify_notification(raw, SIGNED[name](raw, secret), SECRET)
     with pytest.raises(BadSignature):
-        PROVIDERS[name].verify_notification(raw, SIGNED[name](raw, ""), "")
+        TESTED[name].verify_notification(raw, SIGNED[name](raw, ""), "")
 
 
 @notifying
 def test_refuses_a_changed_body(name: str) -> None:
     raw = json.dumps(GOOD).encode()
     with pytest.raises(BadSignature):
-        PROVIDERS[name].verify_notification(raw + b" ", SIGNED[name](raw, SECRET), SECRET)
+        TESTED[name].verify_notification(raw + b" ", SIGNED[name](raw, SECRET), SECRET)

@@ -90,6 +90,14 @@ def test_a_quantity_that_is_none_is_told(quantity):
     assert buttons(decision) == ["catalog:menu", "checkout:orders"]
 
 
+@pytest.mark.parametrize("quantity", [100, 10**6, 2**63])
+def test_a_quantity_that_is_too_many_is_capped_and_told(quantity):
+    decision = told(new_cart(), order(("croissant", quantity), ("tradition", 1)))
+    assert quantities(decision.cart) == {"croissant": 99, "tradition": 1}
+    assert "ramenée à 99" in said(decision)
+    assert decision.cart.total_minor == 99 * 140 + 130
+
+
 def test_a_whatsapp_cart_in_another_currency_is_refused_with_a_way_on():
     decision = told(new_cart(), TWO_CROISSANTS, order(("tradition", 1, "1.30"), currency="USD"))
     assert "USD" in said(decision)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from panier_cart.cart import Cart
-from panier_cart.db import find_cart
-from panier_cart.loops import conversations, products
+from panier_cart.db import find_cart, load_shown
+from panier_cart.loops import conversations, products, shown
 from panier_common.contracts.events import (
+    Button,
     CheckoutRequested,
     Customer,
     EnquiryRaised,
@@ -19,10 +20,11 @@ from panier_common.contracts.events import (
     Fulfilment,
     MessageReceived,
     MessageRequested,
+    MessageSent,
     OrderPlaced,
     ProductChanged,
 )
-from panier_common.contracts.inbound import Content
+from panier_common.contracts.inbound import Content, Context
 from panier_common.contracts.outbound import unpacked
 from panier_common.event import OWNER, decode, from_wire, inbound_id
 from panier_common.kafka import Producer, apply_topics
@@ -45,8 +47,9 @@ async def pool(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Pool]
 
 @asynccontextmanager
 async def running(pool: Pool, broker: str) -> AsyncIterator[Runner[Any]]:
-    """Both loops, working; the one over products is given."""
-    runners: list[Runner[Any]] = [Runner(loop, pool, broker) for loop in (conversations(Shops()), products())]
+    """All loops, working; the one over products is given."""
+    loops = (conversations(Shops()), products(), shown())
+    runners: list[Runner[Any]] = [Runner(loop, pool, broker) for loop in loops]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
     try:
         yield runners[1]
@@ -87,11 +90,12 @@ async def test_two_items_come_in_once_and_an_order_takes_them_out(kafka: str, po
     producer = Producer(kafka, "test")
     sent = 0
 
-    async def say(content: Content, *, times: int = 1) -> str:
+    async def say(content: Content, *, times: int = 1, holder: str | None = None) -> str:
         nonlocal sent
         sent += 1
         wamid, at = f"wamid.running.{sent}", NOON + timedelta(seconds=sent)
-        message = MessageReceived(CONVERSATION, NUMBER, WHO, wamid, at, content, shop=SHOP)
+        context = Context(holder) if holder is not None else None
+        message = MessageReceived(CONVERSATION, NUMBER, WHO, wamid, at, content, shop=SHOP, context=context)
         for _ in range(times):
             await producer.publish(message, inbound_id(NUMBER, wamid), at, "ingest", {OWNER: "cart"})
         return wamid
@@ -118,6 +122,24 @@ async def test_two_items_come_in_once_and_an_order_takes_them_out(kafka: str, po
         await say(order(("croissant", 4), ("tradition", 2)), times=3)
         first = await holds({"croissant": 4, "tradition": 2})
         assert first.version == 1
+
+        # A button of the day before yesterday, and one of now.
+        for wamid, sent_at in (("wamid.old", NOON - timedelta(hours=25)), ("wamid.new", NOON)):
+            told = MessageSent(
+                CONVERSATION, NUMBER, wamid, wamid, "buttons", sent_at, (Button("cart:fewer:tradition", "Moins"),)
+            )
+            await producer.publish(told, f"sent-{wamid}", sent_at, "sender")
+
+        async def remembered() -> bool:
+            async with pool.acquire() as connection:
+                return len((await load_shown(connection, [CONVERSATION])).get(CONVERSATION, b"")) == 24
+
+        await eventually("both messages to be remembered", remembered)
+        old = await say(press("cart:fewer:tradition"), holder="wamid.old")
+        new = await say(press("cart:fewer:tradition"), holder="wamid.new")
+        await holds({"croissant": 4, "tradition": 1})
+        again = await say(press("cart:add:tradition"))
+        await holds({"croissant": 4, "tradition": 2})
 
         # A product that is on its way: what comes behind the put-off message waits for it.
         put_off = await say(order(("brioche", 1)))
@@ -155,8 +177,8 @@ async def test_two_items_come_in_once_and_an_order_takes_them_out(kafka: str, po
         events = await eventually("every change to be published", answered)
         answers = [e for e in events if isinstance(e, MessageRequested)]
         order_of_answers = [e.answers for e in answers]
-        assert order_of_answers == ["wamid.running.1", put_off, behind, "wamid.typed"]
+        assert order_of_answers == ["wamid.running.1", old, new, again, put_off, behind, "wamid.typed"]
         assert "8,20" in str(unpacked(answers[0].message))
         [request] = [e for e in events if isinstance(e, CheckoutRequested)]
-        assert (request.wamid, request.total_minor, request.version) == (start, 1420, 2)
-        assert [e.version for e in events if type(e).__name__ == "CartChanged"] == [1, 2, 3, 4]
+        assert (request.wamid, request.total_minor, request.version) == (start, 1420, 4)
+        assert [e.version for e in events if type(e).__name__ == "CartChanged"] == [1, 2, 3, 4, 5, 6]

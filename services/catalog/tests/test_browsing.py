@@ -15,7 +15,7 @@ from panier_catalog.browsing import (
     greets,
 )
 from panier_common.contracts.events import StockReserved
-from panier_common.contracts.inbound import Context, Location, ReferredProduct
+from panier_common.contracts.inbound import Context, Location, ReferredProduct, Unknown
 
 from .story import NOON, enquires, message, presses, says
 
@@ -75,8 +75,13 @@ def test_an_ad_brings_a_greeting():
     assert asked(says("Je veux en savoir plus", Context(ad="120"))) == Greeting()
 
 
+def test_a_chat_opened_for_the_first_time_is_greeted():
+    assert asked(message(Unknown("request_welcome"))) == Greeting()
+
+
 def test_other_messages_and_events_ask_for_nothing():
     assert asked(message(Location(1.0, 2.0))) is None
+    assert asked(message(Unknown("hologram"))) is None
     assert asked(StockReserved("c", "s", "o", NOON)) is None
 
 

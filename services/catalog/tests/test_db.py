@@ -13,6 +13,7 @@ from panier_catalog.stock import Hold
 from panier_common.batch import Loop
 from panier_common.contracts.events import Event, OrderCancelled, OrderPaid, ProductChanged, ShopConfigured
 from panier_common.event import Received
+from panier_common.outbox import unpack
 from panier_common.postgres import Connection, Pool
 
 from .story import (
@@ -45,12 +46,12 @@ async def listed(pool: Pool) -> dict[str, tuple[int | None, int, int, bool]]:
 
 async def outbox(pool: Pool, event: type[Event]) -> list[Event]:
     async with pool.acquire() as connection:
-        rows = await connection.fetch("SELECT loop, value FROM outbox ORDER BY at, home, n")
+        rows = await connection.fetch("SELECT loop, home, records FROM outbox ORDER BY at, home, n")
     assert {r["loop"] for r in rows} <= {"catalog.browsing"}
     found: list[Event] = []
-    for r in rows:
+    for record in (record for r in rows for record in unpack(r["home"], r["records"])):
         try:
-            found.append(msgspec.json.decode(r["value"], type=event))
+            found.append(msgspec.json.decode(record.value or b"", type=event))
         except msgspec.ValidationError:
             continue
     return found
@@ -117,8 +118,7 @@ async def test_ten_thousand_rows_in_less_than_ten_seconds(pool):
     seconds = time.monotonic() - started
     assert (result.created, result.done, result.total) == (10_000, 10_000, 10_000)
     assert seconds < 10, f"{seconds:.1f} s"
-    async with pool.acquire() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM outbox") == 10_000
+    assert len(await outbox(pool, ProductChanged)) == 10_000
 
 
 async def test_progress_is_told_after_each_thousand_and_for_an_empty_feed(pool):

@@ -83,6 +83,12 @@ def test_a_bad_row_is_named_and_stops_no_other(bad, reason):
     assert [p.sku for p in products(text)] == ["good-1", "good-2"]
 
 
+@pytest.mark.parametrize("begins", ["https://", "http://", "HTTPS://"])
+def test_addresses_may_be_of_the_web_with_or_without_tls(begins):
+    text = feed_text(row("b").replace("new,19.90 EUR,,", f"new,19.90 EUR,{begins}shop.test/b,"))
+    assert [p.link for p in products(text)] == [f"{begins}shop.test/b"]
+
+
 def test_an_open_quote_swallows_no_other_row():
     quoted = row("good-2", '"Bêche, forgée"')
     text = feed_text(row("good-1"), row("b", '"Bêche'), quoted, row("good-3", '"two\nlines"'), row("good-4"))

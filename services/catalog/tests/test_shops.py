@@ -61,7 +61,14 @@ class Fault:
     "fault",
     [
         Fault('id = "garden"', "", "shop[0].id: is missing"),
-        Fault('id = "garden"', 'id = "garden+1"', "shop[0].id: "),
+        *(
+            Fault('id = "garden"', f'id = "{wrong}"', f"shop[0].id: `{wrong}` is no shop id: letters, digits")
+            for wrong in ("garden+1", "garden|1", "garden/1", "the garden", " garden", "", "jardín", "x" * 64)
+        ),
+        Fault('languages = ["fr", "en"]', 'languages = ["fr", "tlh"]', "shop[0].languages[1]: "),
+        Fault(
+            '["fr", "en"]', '["fr", "xx"]', "shop[0].languages: there are no words in `xx`; the languages there are: fr"
+        ),
         Fault('currency = "EUR"', 'currency = "EURO"', "shop[0].currency: `EURO` is no currency"),
         Fault('"Europe/Paris"', '"Europe/Lutece"', "shop[0].timezone: `Europe/Lutece` is no time zone"),
         Fault('"Europe/Paris"', '"../etc"', "shop[0].timezone: "),

@@ -15,6 +15,7 @@ from panier_common.effects import DropTimer, Effect, Publish, SetTimer
 from panier_common.event import Received, inbound_id
 from panier_common.words import Words
 from panier_payments import OnCollection, Simulated
+from panier_payments.testing import OverHttp
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 NUMBER, CUSTOMER = "106540352242922", e.Customer(user_id="FR.1", wa_id="33600000001", name="Inès")
@@ -64,7 +65,11 @@ class Stage:
         trade = Trade(
             FixedShops({self.shop.shop: self.shop}),
             WORDS,
-            {"simulated": Simulated("http://localhost:8070/pay"), "on_collection": OnCollection()},
+            {
+                "simulated": Simulated("http://localhost:8070/pay"),
+                "on_collection": OnCollection(),
+                "over_http": OverHttp("http://localhost:9"),
+            },
         )
         record_id = record_id or inbound_id(self.conversation, str(self.serial))
         received = Received("test", 0, self.serial, record_id, self.now, event, {}, self.language)
@@ -80,7 +85,8 @@ class Stage:
 
     # The customer.
 
-    def send(self, content: m.Content) -> "Stage":
+    def send(self, content: m.Content, holder: str | None = None) -> "Stage":
+        """`holder` is the wamid of the message that held the pressed button."""
         self.play(
             e.MessageReceived(
                 conversation=self.conversation,
@@ -90,6 +96,7 @@ class Stage:
                 at=self.now,
                 content=content,
                 shop=self.shop.shop,
+                context=m.Context(holder) if holder is not None else None,
             )
         )
         return self
@@ -97,8 +104,8 @@ class Stage:
     def say(self, text: str) -> "Stage":
         return self.send(m.Text(text))
 
-    def press(self, reply_id: str) -> "Stage":
-        return self.send(m.Reply(reply_id))
+    def press(self, reply_id: str, holder: str | None = None) -> "Stage":
+        return self.send(m.Reply(reply_id), holder)
 
     def later(self, **delta: float) -> "Stage":
         self.now += timedelta(**delta)
@@ -162,11 +169,11 @@ class Stage:
         self.play(self.timers.pop(key))
         return self
 
-    def sent(self) -> "Stage":
+    def sent(self, wamid: str = "w") -> "Stage":
         """The sender reports the messages that just went out."""
         for index, message in enumerate(self.messages):
             buttons = tuple(e.Button(i, title) for i, title in offered(message))
-            self.play(e.MessageSent(self.conversation, NUMBER, str(index), "w", message.kind, self.now, buttons))
+            self.play(e.MessageSent(self.conversation, NUMBER, str(index), wamid, message.kind, self.now, buttons))
         return self
 
     def placed(self, way: str = "collect", **request: Any) -> Order:

@@ -16,11 +16,11 @@ from panier_checkout.notifications import record
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 from panier_common.event import Received, inbound_id
-from panier_common.postgres import Pool, create_pool
+from panier_common.postgres import Pool, create_pool, is_caused_by_a_record
 from panier_common.runner import Effect, Publish
 from panier_payments import Simulated
 
-from .stage import CUSTOMER, LINES, NOON, NUMBER, SHOP, WORDS, FixedShops
+from .stage import CUSTOMER, LINES, NOON, NUMBER, PLENTY, SHOP, WORDS, FixedShops
 
 TRADE = Trade(FixedShops({SHOP.shop: SHOP}), WORDS, {"simulated": Simulated("http://localhost:8070/pay")})
 
@@ -136,6 +136,34 @@ async def test_numbers_are_given_once_to_orders_placed_at_the_same_time(pool: Po
     assert len({order.number for order in orders}) == len(orders) == 40
 
 
+@pytest.mark.parametrize("address", ["شارع ١٢، بيروت", "12 rue des 🥐, 2e 👩‍🍳", "‮12 rue à l’envers"])
+async def test_an_address_in_any_script_is_kept_as_it_was_written(pool: Pool, address: str) -> None:
+    async with pool.acquire() as connection:
+        customer = replace(CUSTOMER, user_id="FR.1")
+        asked = e.CheckoutRequested(
+            f"{NUMBER}:FR.1", NUMBER, SHOP.shop, customer, "cart", 1, PLENTY, "EUR", 2000, NOON, "wamid.1"
+        )
+        await batch(connection, [received(asked, "request")])
+        for n, said in enumerate((m.Reply("checkout:deliver"), m.Text(address), m.Reply("checkout:confirm"))):
+            _, effects = await batch(connection, [message("FR.1", said, str(n))])
+        (stock,) = happened(effects, e.StockRequested)
+        reserved_ = e.StockReserved(stock.conversation, SHOP.shop, stock.order_id, NOON)
+        await batch(connection, [received(reserved_, "stock")])
+        (order,) = await db.orders_named(connection, stock.order_id)
+        assert order.fulfilment.address == e.Address(address)
+
+
+async def test_what_postgresql_refuses_is_the_record_s_fault(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        placed = await order_for(connection, "FR.1")
+        (order,) = await db.orders_named(connection, placed.order_id)
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await db.save_orders(connection, [replace(order, note="a\0b")])
+        assert is_caused_by_a_record(refused.value)
+        with pytest.raises(ValueError, match="surrogates"):
+            await db.save_orders(connection, [replace(order, note="a\ud83d")])
+
+
 async def test_a_notification_is_recorded_once_for_good(pool: Pool) -> None:
     async with pool.acquire() as connection:
         placed = await order_for(connection, "FR.1")
@@ -150,7 +178,8 @@ async def test_a_notification_is_recorded_once_for_good(pool: Pool) -> None:
                 await db.save_ledger(connection, ledger)
         (paid,) = [effect.event for effect in issued if isinstance(effect, Publish)]
         assert (paid.conversation, paid.order_id) == (placed.conversation, placed.order_id)
-        (problem,) = await db.latest_problems(connection, 10)
+        ((problem, order),) = await db.latest_problems(connection, None, 10)
+        assert order is None
         assert (problem.reason, problem.order_id, problem.conversation) == ("unknown_order", "unknown", None)
 
 
@@ -164,6 +193,11 @@ async def test_a_payment_problem_and_a_result_are_kept(pool: Pool) -> None:
         result = await db.result_of(connection, "key")
         assert problem is not None
         assert problem.reason == "wrong_amount"
+        ((listed, order),) = await db.latest_problems(connection, SHOP.shop, 10)
+        assert listed == problem
+        assert order is not None
+        assert order.order_id == placed.order_id
+        assert await db.latest_problems(connection, "another", 10) == []
         assert result is not None
         assert result.code == "unlawful_move"
         desk, effects = await batch(connection, [received(advance, "advance again")])

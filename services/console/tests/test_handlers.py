@@ -62,9 +62,23 @@ def test_the_answer_names_what_it_answers_and_no_profile_name() -> None:
     assert request.customer == Customer("FR.1", "33612345678")
 
 
-def test_a_person_is_called_only_once() -> None:
-    decision = handlers.answer(CALLED, message(m.Text("conseiller"), AT + timedelta(minutes=1)), "fr")
-    assert decision == handlers.Decision(CALLED)
+def test_a_person_is_called_only_once_and_is_said_to_come() -> None:
+    inbox, told = CALLED, []
+    for minutes in (1, 2, 10, 11, 12):
+        inbox, events = handlers.answer(inbox, message(m.Text("conseiller"), AT + timedelta(minutes=minutes)), "fr")
+        assert not any(isinstance(event, FloorChanged) for event in events)
+        told += [(minutes, answer.body) for answer in said(events)]
+    assert [minutes for minutes, _ in told] == [1, 11]
+    assert "arrive" in told[0][1]
+    assert (inbox.version, inbox.unanswered_since) == (1, AT)
+
+
+def test_a_person_called_anew_is_called_anew() -> None:
+    coming = handlers.answer(CALLED, message(m.Text("conseiller")), "fr").inbox
+    back = handlers.hand_back(coming, FloorReturned(CONVERSATION, "key", "shop", AT)).inbox
+    again = handlers.answer(back, message(m.Text("conseiller")), "fr")
+    assert [type(event) for event in again.events] == [FloorChanged, MessageRequested]
+    assert len(said(handlers.answer(again.inbox, message(m.Text("conseiller")), "fr").events)) == 1
 
 
 def test_the_typed_title_of_the_button_calls_too() -> None:
@@ -136,4 +150,5 @@ def test_every_message_leaves_the_ids_it_showed() -> None:
 def test_a_button_does_not_wait_for_the_person() -> None:
     idle = msgspec.structs.replace(CALLED, unanswered_since=None)
     assert handlers.keep(idle, message(m.Reply("cart:show"))).unanswered_since is None
+    assert handlers.keep(idle, message(m.Unknown("request_welcome"))).unanswered_since is None
     assert handlers.keep(idle, message(m.Text("vous êtes là ?"))).unanswered_since == AT

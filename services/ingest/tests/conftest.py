@@ -15,9 +15,10 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from panier_common.contracts.events import Number, ShopConfigured
+from panier_common.identity_directory import IdentityDirectory
 from panier_common.kafka import Producer, apply_topics
 from panier_common.shops import ShopDirectory
-from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, PAYMENT
+from panier_common.topics import ACCOUNT, COMMAND, DELIVERY, IDENTITY, INBOUND, PAYMENT
 from panier_common.web import Server
 from panier_ingest.app import create_app
 from panier_ingest.publisher import Publisher
@@ -25,6 +26,7 @@ from panier_ingest.settings import IngestSettings
 
 WHATSAPP = Path(__file__).parents[3] / "tests" / "fixtures" / "whatsapp"
 TOPICS = (INBOUND, DELIVERY, PAYMENT, ACCOUNT)
+PUBLISHED = (*TOPICS, IDENTITY, COMMAND)
 SECRET = "app-secret"
 
 
@@ -108,6 +110,7 @@ class OpenDoor:
     url: str
     session: aiohttp.ClientSession
     shops: ShopDirectory
+    identities: IdentityDirectory
     records: Callable[[int], Awaitable[list[ConsumerRecord]]]
 
     async def post(self, body: bytes, given: str | None = None, path: str = "/webhooks/whatsapp") -> Sent:
@@ -145,7 +148,7 @@ async def topics(kafka: str) -> str:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def publisher(topics: str) -> AsyncIterator[Publisher]:
-    made = Publisher(Producer(topics, "ingest-tests"), TOPICS, acknowledge_seconds=2.0)
+    made = Publisher(Producer(topics, "ingest-tests"), PUBLISHED, acknowledge_seconds=2.0)
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(30):
         while made.trouble() is not None:  # noqa: ASYNC110 - probes ask, nobody tells
@@ -153,7 +156,6 @@ async def publisher(topics: str) -> AsyncIterator[Publisher]:
     yield made
     running.cancel()
     await asyncio.wait([running])
-    await made.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -163,11 +165,13 @@ async def door(
     shops = ShopDirectory(topics)
     shops.put(shop)
     shops.loaded = True
-    server = Server(create_app(ingest_settings, shops, publisher), "127.0.0.1", 0)
+    identities = IdentityDirectory(topics)
+    identities.loaded = True
+    server = Server(create_app(ingest_settings, shops, identities, publisher), "127.0.0.1", 0)
     await server.start()
     port = server._server.servers[0].sockets[0].getsockname()[1]
     async with _recording(topics) as records, aiohttp.ClientSession() as session:
-        yield OpenDoor(f"http://127.0.0.1:{port}", session, shops, records)
+        yield OpenDoor(f"http://127.0.0.1:{port}", session, shops, identities, records)
     await server.stop()
 
 

@@ -44,6 +44,16 @@ async def test_a_malformed_notification_is_refused(body: bytes, door: Any, sign:
     assert (await notify(door, sign, body, secret="wrong")).status == 401
 
 
+@pytest.mark.parametrize("wrong", ["id", "order_id", "state", "minor", "currency"])
+@pytest.mark.parametrize("given", [{}, {"value": [1]}], ids=["missing", "of another kind"])
+async def test_the_refusal_names_the_field_that_is_wrong(wrong: str, given: Any, door: Any, sign: Any) -> None:
+    rest = {name: value for name, value in PAID.items() if name != wrong}
+    answer = await notify(door, sign, json.dumps(rest | ({wrong: given} if given else {})).encode())
+    problem = json.loads(answer.body)
+    assert (answer.status, problem["code"]) == (400, "bad-notification")
+    assert wrong in problem["detail"]
+
+
 @pytest.mark.parametrize("provider", ["stripe", "on_collection", "nobody", "simulated2"])
 async def test_a_provider_no_shop_uses_is_not_there(provider: str, door: Any, sign: Any) -> None:
     body = json.dumps(PAID).encode()

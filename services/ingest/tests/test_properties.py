@@ -1,6 +1,5 @@
 """Whatever is done to a webhook's JSON, it is taken in, and every message of it can be found again."""
 
-import copy
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -11,52 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from panier_common.contracts.events import AccountChanged, DeliveryChanged, Event, MessageReceived
 from panier_common.event import decode, encode
+from panier_common.links import Links
 from panier_ingest import envelope
 from panier_ingest.envelope import updates_of
 from panier_ingest.record import record_of
 from panier_ingest.repair import repaired
 
+from .mutations import ANYTHING, TEXT, mutated
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-TEXT = st.text(st.characters(exclude_categories=[]), max_size=8)
-NUMBER = st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | NUMBER | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place of a document that could be changed."""
-    found = [path] if path else []
-    pairs = document.items() if isinstance(document, dict) else enumerate(document)
-    if isinstance(document, dict | list):
-        for key, inner in pairs:
-            found += places(inner, (*path, key)) if isinstance(inner, dict | list) else [(*path, key)]
-    return found
-
-
-@st.composite
-def mutated(draw: st.DrawFn, documents: list[Any]) -> Any:
-    """A recorded webhook with some of its parts removed, repeated or replaced by anything."""
-    document = copy.deepcopy(draw(st.sampled_from(documents)))
-    for _ in range(draw(st.integers(1, 4))):
-        reachable = places(document)
-        if not reachable:
-            break
-        *way, last = draw(st.sampled_from(reachable))
-        holder = document
-        for step in way:
-            holder = holder[step]
-        match draw(st.sampled_from(["remove", "repeat", "replace"])):
-            case "remove":
-                del holder[last]
-            case "repeat" if isinstance(holder, list):
-                holder.append(copy.deepcopy(holder[last]))
-            case _:
-                holder[last] = draw(ANYTHING)
-    return document
 
 
 def messages_of(document: Any) -> list[Any]:
@@ -150,5 +112,7 @@ def test_the_shortcut_gives_what_the_careful_way_gives(webhooks: dict[str, bytes
 
 
 def test_the_shortcut_is_taken(webhooks: dict[str, bytes]) -> None:
-    usual = [body for body in webhooks.values() if envelope._usual(body, {}, NOW) is not None]
+    usual = [
+        body for body in webhooks.values() if envelope._usual(body, envelope._Context({}, Links(), NOW)) is not None
+    ]
     assert len(usual) > 60

@@ -53,4 +53,3 @@ async def test_without_a_broker_nothing_is_promised() -> None:
     finally:
         running.cancel()
         await asyncio.wait([running])
-        await lonely.stop()

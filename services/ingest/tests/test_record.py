@@ -14,7 +14,7 @@ NUMBER = "106540352242922"
 
 
 def headers(body: bytes, shop: ShopConfigured | None) -> dict[str, str]:
-    (update,) = updates_of(body, {NUMBER: shop} if shop else {}, NOW)
+    update, *_ = updates_of(body, {NUMBER: shop} if shop else {}, NOW)
     assert isinstance(update.event, MessageReceived)
     record = record_of(update.event, update.id, update.at, shop, None)
     assert (record.topic, record.key) == ("panier.inbound.v1", update.event.conversation)

@@ -181,7 +181,7 @@ def test_a_time_that_cannot_be_is_now(timestamp: Any, make_webhook: Any) -> None
 
 def test_a_number_of_no_shop_is_kept_without_a_shop(make_webhook: Any, shop: ShopConfigured) -> None:
     shops = {"106540352242922": shop}
-    (ours,) = events(make_webhook(text("x")), shops)
+    ours, *_ = events(make_webhook(text("x")), shops)
     (strange,) = events(make_webhook(text("x"), number="999"), shops)
     assert isinstance(ours, MessageReceived)
     assert isinstance(strange, MessageReceived)

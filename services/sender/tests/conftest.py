@@ -84,8 +84,20 @@ class FakeGraph:
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     reads: list[dict] = field(default_factory=list)
+    uploads: list[tuple] = field(default_factory=list)
+    refuse_files: list[Answer] = field(default_factory=list)
     answer: Callable[[Call], Awaitable[Answer | None]] | None = None
     serial: int = 0
+
+    async def take_file(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        self.uploads.append(
+            (request.match_info["number"], form["messaging_product"], form["type"], form["file"].file.read())
+        )
+        if self.refuse_files:
+            status, document = self.refuse_files.pop(0)
+            return web.json_response(document, status=status)
+        return web.json_response({"id": f"media{len(self.uploads)}"})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -113,6 +125,7 @@ async def graph() -> AsyncIterator[FakeGraph]:
     fake = FakeGraph()
     app = web.Application()
     app.router.add_post("/v26.0/{number}/messages", fake.handle)
+    app.router.add_post("/v26.0/{number}/media", fake.take_file)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -149,8 +162,11 @@ class Harness:
     def add_task(self, name, task) -> None:
         self._others.append(asyncio.create_task(task, name=name))
 
-    async def start(self) -> None:
+    def begin(self) -> None:
         self._running = [asyncio.create_task(runner.run()) for runner in self.runners]
+
+    async def start(self) -> None:
+        self.begin()
         await until(lambda: all(r.why_not_ready() is None and r.caught_up_since_start() for r in self.runners))
 
     def check(self) -> None:
@@ -184,6 +200,10 @@ class World:
     producer: Producer
     sent: list[Event] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def display(self) -> str:
+        return display(self.number)
 
     def customer(self, name: str) -> Customer:
         return Customer(wa_id=name)
@@ -225,8 +245,8 @@ class World:
         return [event for event in self.sent if event.message_id == message_id]
 
     @asynccontextmanager
-    async def sender(self, **settings) -> AsyncIterator[Harness]:
-        """A sender in this process."""
+    async def sender(self, *, started: bool = True, **settings) -> AsyncIterator[Harness]:
+        """A sender in this process; `started` waits until it has read what was there."""
         shops = ShopDirectory(self.kafka)
         shops.put(shop(self.number))
         shops.loaded = True
@@ -241,7 +261,10 @@ class World:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             harness = Harness(configured, pool, shops)
             build(harness, configured, session)
-            await harness.start()
+            if started:
+                await harness.start()
+            else:
+                harness.begin()
             try:
                 yield harness
                 harness.check()
@@ -302,6 +325,10 @@ class World:
         )
 
 
+def display(number: str) -> str:
+    return f"+33 {number[:9]}"
+
+
 def shop(number: str) -> ShopConfigured:
     return ShopConfigured(
         shop=f"bakery-{number}",
@@ -311,7 +338,7 @@ def shop(number: str) -> ShopConfigured:
         currency="EUR",
         timezone="Europe/Paris",
         catalog_id="1",
-        numbers=(Number(number, "+33 6", "SENDER_TEST_TOKEN"),),
+        numbers=(Number(number, display(number), "SENDER_TEST_TOKEN"),),
         collect=True,
         delivery=None,
         payment_provider="simulated",

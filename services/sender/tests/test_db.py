@@ -44,7 +44,7 @@ async def connection(database) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 def numbers() -> Numbers:
-    return Numbers(Pacing(1000, 1000), Silent(), timedelta(seconds=20))
+    return Numbers(Pacing(1000, 1000, lambda number: 1000), Silent(), timedelta(seconds=20))
 
 
 def received(event, event_id: str | None = None) -> Received:

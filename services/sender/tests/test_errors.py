@@ -1,7 +1,7 @@
 """What Meta's codes mean, by the table of the Cloud API's error codes."""
 
 import pytest
-from panier_sender.errors import RULES, Class, classify, reason_of
+from panier_sender.errors import RULES, Class, classify, rule_of
 from panier_sender.graph import NO_ANSWER, NO_CONNECTION, read_answer
 
 # (class, codes) as the reference has them; written out here so that the table cannot change unseen.
@@ -65,5 +65,5 @@ def test_reads_answers(status, body, kind, wamid, code):
 
 
 def test_a_late_failure_has_a_reason():
-    assert reason_of(131047) == "window_closed"
-    assert reason_of(424242) == "refused"
+    assert rule_of(131047).reason == "window_closed"
+    assert rule_of(424242).reason == "refused"

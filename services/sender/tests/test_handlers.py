@@ -1,134 +1,22 @@
 """The rules of the journal under any interleaving: order per customer, one call at a time, nothing lost."""
 
-import uuid
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
-from panier_common.batch import Publish, SetTimer
-from panier_common.contracts.events import (
-    Customer,
-    DeliveryChanged,
-    DeliveryError,
-    MessageFailed,
-    MessageRequested,
-    MessageSent,
-)
-from panier_common.contracts.outbound import TextMessage, packed
-from panier_common.event import Received
-from panier_sender.errors import RULES, Class
-from panier_sender.handlers import RETRIES, decide
+from panier_common.contracts.events import MessageFailed, MessageSent
+from panier_sender.errors import Class
+from panier_sender.handlers import RETRIES
 from panier_sender.happenings import CallFinished, DelayDue, DoubtDue, WorkDue
-from panier_sender.journal import Journal, Progress
-from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY, Entry
+from panier_sender.journal import Progress
+from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY
 from panier_sender.pacing import Pacing
 from panier_sender.window import Window
 
-START = datetime(2026, 11, 23, 12, tzinfo=UTC)
-DOUBT_AFTER = timedelta(seconds=20)
-NUMBER = "106540352242922"
-LINE_LIMIT = 3
-HOME = 5
-
-
-class Desk:
-    """The journal's table and the log as plain lists; each batch is loaded, decided and saved as in the service."""
-
-    def __init__(self, claims_limit: int = 100) -> None:
-        self.now = START
-        self.table: list[Entry] = []
-        self.timers: dict[str, tuple[datetime, object]] = {}
-        self.published: list[MessageSent | MessageFailed] = []
-        self.windows: dict[str, Window] = {}
-        self.progress = Progress(None, at_end=True)
-        self.pacing = Pacing(claims_limit, claims_limit)
-        self.calls: dict[str, Entry] = {}
-        self.resent = 0
-
-    def batch(self, *events: object) -> Journal:
-        journal = Journal(self.now, 0.0, self.pacing.budget(), DOUBT_AFTER)
-        by_conversation: defaultdict[str, list[Entry]] = defaultdict(list)
-        for entry in self.table:
-            by_conversation[entry.conversation].append(entry)
-        for entries in by_conversation.values():
-            journal.fill(entries[: LINE_LIMIT + 1], LINE_LIMIT)
-        journal.windows = dict(self.windows)
-        journal.progress = {HOME: self.progress}
-        for event in events:
-            self.take(decide(journal, received(event, self.now)))
-        self.save(journal)
-        return journal
-
-    def take(self, effects) -> None:
-        for effect in effects:
-            if isinstance(effect, Publish):
-                self.published.append(effect.event)
-            elif isinstance(effect, SetTimer):
-                due = self.now + timedelta(seconds=effect.after_seconds)
-                self.timers[effect.key] = (due, effect.event)
-
-    def save(self, journal: Journal) -> None:
-        gone = {id for id in journal.finished if id in journal.loaded}
-        changed = {entry.id: entry for entry in journal.changed()}
-        self.table = [changed.get(e.id, e) for e in self.table if e.id not in gone] + journal.added()
-        self.pacing.commit(journal.budget, journal.ended, [(e.id, HOME, NUMBER) for e in journal.claims.values()])
-        self.calls |= journal.claims
-        self.resent += journal.resent
-
-    def finish(self, message_id: str, kind: Class, **more) -> None:
-        entry = self.calls.pop(message_id)
-        self.batch(CallFinished(entry.conversation, NUMBER, message_id, entry.attempt, kind.value, self.now, **more))
-
-    def fire(self, key: str) -> None:
-        due, event = self.timers.pop(key)
-        self.now = max(self.now, due)
-        self.batch(event)
-
-    def state(self, message_id: str) -> str | None:
-        return next((e.state for e in self.table if e.id == message_id), None)
-
-    def ended(self, message_id: str) -> list[MessageSent | MessageFailed]:
-        return [event for event in self.published if event.message_id == message_id]
-
-
-def received(event: object, now: datetime) -> Received:
-    id = event.message_id if isinstance(event, Asked) else str(uuid.uuid4())
-    inner = event.event if isinstance(event, Asked) else event
-    return Received("t", HOME, 0, id, now, inner, {"ce_source": "/panier/cart"})
-
-
-class Asked:
-    """A MessageRequested with the id of its record."""
-
-    def __init__(self, customer: str, message_id: str, lane: str = "answer", answers_at=START) -> None:
-        self.message_id = message_id
-        self.event = MessageRequested(
-            NUMBER,
-            f"{NUMBER}:{customer}",
-            "bakery",
-            Customer(wa_id=customer),
-            packed(TextMessage(body=message_id)),
-            lane,
-            None,
-            answers_at,
-        )
-
-
-def status(message_id: str, name: str = "sent", code: int | None = None) -> DeliveryChanged:
-    errors = (DeliveryError(code),) if code else ()
-    return DeliveryChanged(NUMBER, "wamid.S", name, START, message_id, errors=errors)
-
-
-def accept(desk: Desk, message_id: str) -> None:
-    desk.finish(message_id, Class.ACCEPTED, wamid=f"wamid.{message_id}")
-
-
-def refuse(desk: Desk, message_id: str, code: int) -> None:
-    rule = RULES[code]
-    desk.finish(message_id, rule.kind, code=code, reason=rule.reason, delay_seconds=rule.delay_seconds)
+from .desk import DOUBT_AFTER, NUMBER, START, Asked, Desk, accept, refuse, status
 
 
 def test_claims_the_first_of_a_line_in_the_batch_that_brings_it():
@@ -237,6 +125,17 @@ def test_a_doubt_lasts_until_the_log_was_read_far_enough():
     desk.fire("message:a")
     assert desk.resent == 1
     assert set(desk.calls) == {"a"}
+
+
+def test_a_failed_status_in_the_batch_that_brings_the_acceptance_is_told():
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.finish("a", Class.IN_DOUBT)
+    desk.batch(status("a", "sent"), status("a", "delivered"), status("a", "failed", 131026))
+    sent, failed = desk.ended("a")
+    assert isinstance(sent, MessageSent)
+    assert isinstance(failed, MessageFailed)
+    assert failed.code == 131026
 
 
 def test_a_failed_status_ends_a_doubt_as_failed():

@@ -13,7 +13,7 @@ SLOW = RULES[130429]
 def test_room_is_limited_over_all_and_by_number():
     budget = Budget(room=3, number_room=2)
     for n in range(2):
-        budget.claim("a", f"a{n}")
+        budget.claim("a", f"a{n}", f"a:{n}", NOW)
     assert budget.room_of("a", NOW) == 0
     assert budget.room_of("b", NOW) == 1
     budget.give_back("a")
@@ -22,14 +22,14 @@ def test_room_is_limited_over_all_and_by_number():
 
 def test_a_held_number_waits_then_sends_one_probe():
     budget = Budget(10, 10)
-    budget.claim("a", "m1")
+    budget.claim("a", "m1", "a:1", NOW)
     budget.give_back("a")
     budget.hold("a", "m1", SLOW, NOW)
     assert budget.room_of("a", NOW) == 0
     assert budget.room_of("b", NOW) == 10
     later = NOW + 2 * SECOND
     assert budget.room_of("a", later) == 1
-    budget.claim("a", "m2")
+    budget.claim("a", "m2", "a:1", NOW)
     assert budget.room_of("a", later) == 0
     budget.give_back("a")
     budget.works("a", "m2")
@@ -45,7 +45,7 @@ def test_each_failed_probe_waits_longer_and_calls_begun_before_add_nothing():
     now = NOW
     for n in range(12):
         now = budget.holds["a"].until
-        budget.claim("a", f"probe{n}")
+        budget.claim("a", f"probe{n}", "a:1", NOW)
         budget.hold("a", f"probe{n}", SLOW, now)
         waits.append((budget.holds["a"].until - now) / SECOND)
     assert waits[:4] == [2, 4, 8, 16]
@@ -63,7 +63,7 @@ def test_a_probe_that_says_nothing_is_followed_by_another():
     budget = Budget(10, 10)
     budget.hold("a", "m1", SLOW, NOW)
     later = NOW + 2 * SECOND
-    budget.claim("a", "m2")
+    budget.claim("a", "m2", "a:1", NOW)
     budget.unprobed("a", "m2")
     assert budget.room_of("a", later) == 1
 
@@ -75,7 +75,7 @@ def test_a_refused_token_is_asked_again_soon_and_then_ever_more_rarely():
         budget.hold("a", f"m{n}", RULES[190], now)
         waits.append(budget.holds["a"].until - now)
         now = budget.holds["a"].until
-        budget.claim("a", f"m{n + 1}")
+        budget.claim("a", f"m{n + 1}", "a:1", NOW)
     assert waits[:4] == [2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND]
     assert waits[-1] == 600 * SECOND
 
@@ -83,17 +83,17 @@ def test_a_refused_token_is_asked_again_soon_and_then_ever_more_rarely():
 def test_nothing_changes_before_the_commit():
     pacing = Pacing(2, 2)
     budget = pacing.budget()
-    budget.claim("a", "m1")
+    budget.claim("a", "m1", "a:1", NOW)
     budget.hold("b", "m2", Rule(Class.PARK, "token", 300), NOW)
     assert pacing.budget().room == 2
     assert not pacing.holds
-    pacing.commit(budget, [], [("m1", 3, "a")])
+    pacing.commit(budget, [], [("m1", 3, "a")], NOW)
     assert pacing.budget().room == 1
     assert pacing.holds["b"].kind is Class.PARK
     after = pacing.budget()
     after.give_back("a")
-    after.claim("a", "m1")
-    pacing.commit(after, ["m1"], [("m1", 3, "a")])
+    after.claim("a", "m1", "a:1", NOW)
+    pacing.commit(after, ["m1"], [("m1", 3, "a")], NOW)
     assert pacing.outstanding == 1
 
 
@@ -114,8 +114,8 @@ def test_homes_given_up_are_not_looked_at():
 def test_room_that_results_are_about_to_give_back_counts():
     pacing = Pacing(1, 1)
     budget = pacing.budget()
-    budget.claim("a", "m1")
-    pacing.commit(budget, [], [("m1", 1, "a")])
+    budget.claim("a", "m1", "a:1", NOW)
+    pacing.commit(budget, [], [("m1", 1, "a")], NOW)
     pacing.note_backlog("b", 2)
     assert pacing.servable(NOW, []) == {}
     assert pacing.servable(NOW, ["a"]) == {2: "b"}

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from panier_common.contracts import outbound as o
 from panier_common.contracts.events import Customer
-from panier_sender.render import addressed, read_body, request_body
+from panier_sender.render import addressed, content, digest_of, read_body, request_body
 
 REQUESTS = Path(__file__).parents[3] / "tests/fixtures/whatsapp/meta-openapi/requests"
 CATALOG = "194836987003835"
@@ -196,3 +196,9 @@ def test_marks_read_as_metas_example():
     assert json.loads(read_body(example["message_id"], typing=True)) == example
     del example["typing_indicator"]
     assert json.loads(read_body(example["message_id"], typing=False)) == example
+
+
+def test_a_file_is_named_by_its_digest_until_it_is_uploaded():
+    message = o.MediaMessage(media="image", content="aGVsbG8=", mime_type="image/png", caption="Pain")
+    image = content(message)["image"]
+    assert image == {"id": f"upload:{digest_of(b'hello')}", "caption": "Pain"}

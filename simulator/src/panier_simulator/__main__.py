@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from types import FrameType
 
@@ -32,6 +33,12 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
 def log_as_json(level: str) -> None:
     structlog.configure(
         processors=[
@@ -49,23 +56,33 @@ def main() -> int:
     log_as_json(settings.log_level)
     log = structlog.get_logger()
     try:
+        _ = settings.faults
+    except ValueError as error:
+        log.error("cannot start", setting="PANIER_SIMULATOR_FAULTS", why=str(error))
+        return 1
+    try:
         exchange = build_exchange(settings)
     except (OSError, ValueError, KeyError) as error:
-        log.error("cannot start", setting="PANIER_SHOPS", path=str(settings.shops), why=repr(error))
+        log.error("cannot start", setting="PANIER_SHOPS", path=str(settings.shops_file), why=repr(error))
+        return 1
+    try:
+        listener = listen(settings.simulator_host, settings.simulator_port)
+    except OSError as error:
+        log.error("cannot start", setting="PANIER_SIMULATOR_PORT", port=settings.simulator_port, why=repr(error))
         return 1
     config = uvicorn.Config(
         build_app(exchange, settings.simulator_check_tokens),
-        host=settings.simulator_host,
-        port=settings.simulator_port,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
-    log.info("simulator starts", host=settings.simulator_host, port=settings.simulator_port)
+    host, port = listener.getsockname()[:2]
+    log.info("simulator starts", host=host, port=port)
     # uvicorn raises the signal that ended it again; by then there is nothing left to interrupt.
     for end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(end, lambda *_: None)
-    Server(config, exchange.hub).run()
+    Server(config, exchange.hub).run([listener])
     log.info("simulator stopped")
     return 0
 

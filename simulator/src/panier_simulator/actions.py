@@ -4,6 +4,8 @@ The body of an action is the simple JSON of the simulator's own API (its README 
 is a webhook message without `from`, `id` and `timestamp`, which the exchange adds.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -155,15 +157,37 @@ def _product_question(action: Json, chat: Chat) -> Json:
     return {"type": "text", "text": {"body": _words(question.get("text"))}, "context": context}
 
 
+@dataclass(frozen=True)
+class File:
+    """A file that a customer sends: `document` is its part of the message, still without an id."""
+
+    document: Json
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
+
+
+def taken_file(message: Json) -> File | None:
+    """The file of a message that has one without an id: its content is given in base64, or made up."""
+    document = message.get(str(message.get("type")))
+    if message.get("type") not in MEDIA_TYPES or not isinstance(document, dict) or "id" in document:
+        return None
+    try:
+        content = base64.b64decode(document.pop("content", ""), validate=True)
+    except (ValueError, TypeError):
+        raise ImpossibleError("The content of a file is base64") from None
+    return File(document, content or b"simulated " + str(message["type"]).encode())
+
+
 def _media(action: Json, chat: Chat) -> Json:
     media = action["media"]
     kind = media.get("kind", "image") if isinstance(media, dict) else None
     if kind not in MEDIA_TYPES:
-        raise ImpossibleError(f"Media is {{kind, id?, caption?, filename?}}, kind one of {', '.join(MEDIA_TYPES)}")
+        raise ImpossibleError(f"Media is {{kind, content?, caption?, filename?}}, kind one of {', '.join(MEDIA_TYPES)}")
     content = {key: value for key, value in media.items() if key != "kind"}
     content.setdefault("mime_type", MEDIA_TYPES[kind])
-    content.setdefault("sha256", "")
-    content.setdefault("id", "0")
     return {"type": kind, kind: content}
 
 
@@ -184,6 +208,18 @@ def _raw(action: Json, chat: Chat) -> Json:
     if not isinstance(action["raw"], dict):
         raise ImpossibleError("A raw message is a JSON object, as Meta posts it")
     return dict(action["raw"])
+
+
+def number_changed(name: str, before: str | None, after: str | None) -> Json:
+    """What a system message says of a customer with another phone number."""
+    body = f"User {name} changed from {before} to {after}"
+    return {"body": body, "wa_id": after, "type": "user_changed_number"}
+
+
+def user_id_changed(name: str, before: str, after: str) -> Json:
+    """What a system message says of a customer with another user id."""
+    body = f"User {name} changed from {before} to {after}"
+    return {"body": body, "user_id": after, "type": "user_changed_user_id"}
 
 
 ACTIONS: dict[str, Callable[[Json, Chat], Json]] = {

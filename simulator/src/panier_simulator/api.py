@@ -2,42 +2,25 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from panier_simulator.actions import ImpossibleError
+from panier_simulator.courier import WHOLE
 from panier_simulator.exchange import BusyError, Exchange, topic
+from panier_simulator.problems import ProblemError, known_customer, known_number, known_shop
 from panier_simulator.requests import USER_ID
-from panier_simulator.shops import Number, Shop
+from panier_simulator.shops import Shop
 from panier_simulator.store import Customer
+from panier_simulator.webhooks import encode
 
 Json = dict[str, Any]
 KEEP_ALIVE_SECONDS = 15.0
-
-
-class ProblemError(Exception):
-    """Answered as application/problem+json (RFC 9457)."""
-
-    def __init__(self, status: int, code: str, detail: str, hint: str = "") -> None:
-        super().__init__(detail)
-        self.status = status
-        self.document = {
-            "type": "about:blank",
-            "title": code.replace("_", " ").capitalize(),
-            "status": status,
-            "code": code,
-            "detail": detail,
-            "hint": hint,
-        }
-
-
-async def answer_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ProblemError)
-    return JSONResponse(error.document, error.status, media_type="application/problem+json")
 
 
 class NewCustomer(BaseModel):
@@ -46,6 +29,15 @@ class NewCustomer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100)
+    wa_id: str | None = Field(None, pattern=r"^[0-9]{5,20}$")
+    user_id: str | None = Field(None, pattern=USER_ID.pattern)
+
+
+class NewIds(BaseModel):
+    """What changes: the phone number, the user id or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
     wa_id: str | None = Field(None, pattern=r"^[0-9]{5,20}$")
     user_id: str | None = Field(None, pattern=USER_ID.pattern)
 
@@ -73,25 +65,37 @@ def _customer_routes(routes: APIRouter, exchange: Exchange) -> None:
         customer = exchange.add_customer(new.name, new.wa_id, new.user_id)
         if customer is None:
             raise ProblemError(409, "customer_exists", "Another customer has this phone number or user id")
+        await exchange.store.settled()
         return _customer(customer)
+
+    @routes.patch("/customers/{customer_id}")
+    async def change_ids(customer_id: str, new: NewIds) -> Json:
+        """A customer has another phone number or user id; the shop is told as Meta tells it."""
+        changed = exchange.change_ids(known_customer(exchange, customer_id), new.wa_id, new.user_id)
+        if changed is None:
+            raise ProblemError(409, "customer_exists", "Another customer has this phone number or user id")
+        await exchange.store.settled()
+        return _customer(changed)
 
     @routes.post("/customers/{customer_id}/messages", status_code=201)
     async def act(
         customer_id: str, action: Annotated[Json, Body()], number: Annotated[str | None, Query()] = None
     ) -> Json:
-        customer = _known(exchange, customer_id)
-        shop, shop_number = _number(exchange, action.get("number") or number)
+        customer = known_customer(exchange, customer_id)
+        shop, shop_number = known_number(exchange, action.get("number") or number)
         try:
-            return exchange.act(customer, shop, shop_number, action).document()
+            message = exchange.act(customer, shop, shop_number, action)
         except ImpossibleError as error:
             raise ProblemError(400, "impossible_action", str(error)) from None
         except BusyError:
             raise ProblemError(503, "webhooks_waiting", "Too many webhooks wait for the shop") from None
+        await exchange.store.settled()
+        return message.document()
 
     @routes.post("/customers/{customer_id}/read")
     async def read(customer_id: str, seen: ReadUpTo) -> Json:
-        customer = _known(exchange, customer_id)
-        _number(exchange, seen.number)
+        customer = known_customer(exchange, customer_id)
+        known_number(exchange, seen.number)
         return {"read": exchange.read_by_customer(customer, seen.number, seen.up_to)}
 
 
@@ -104,8 +108,8 @@ def _chat_routes(routes: APIRouter, exchange: Exchange) -> None:
         wait: Annotated[float, Query(ge=0, le=60)] = 0.0,
     ) -> list[Json]:
         """Messages after `after` (a `seq`), oldest first; waits up to `wait` seconds for the first."""
-        customer = _known(exchange, customer_id)
-        _, shop_number = _number(exchange, number)
+        customer = known_customer(exchange, customer_id)
+        _, shop_number = known_number(exchange, number)
         phone_number_id = shop_number.phone_number_id
         deadline = asyncio.get_running_loop().time() + wait
         with exchange.hub.reading(topic(customer.id, phone_number_id)) as queue:
@@ -129,6 +133,15 @@ def _chat_routes(routes: APIRouter, exchange: Exchange) -> None:
     async def webhooks() -> Json:
         return exchange.courier.stats()
 
+    @routes.post("/webhooks", status_code=202)
+    async def post_webhook(document: Annotated[Json, Body()]) -> Json:
+        """Post a whole webhook as it is given, signed: echoes, calls, what nobody has seen yet."""
+        if exchange.courier.full:
+            raise ProblemError(503, "webhooks_waiting", "Too many webhooks wait for the shop")
+        exchange.courier.send("whatsapp", f"{WHOLE}/{secrets.token_hex(8)}", WHOLE, encode(document))
+        await exchange.store.settled()
+        return exchange.courier.stats()
+
 
 def _shop_routes(routes: APIRouter, exchange: Exchange) -> None:
     @routes.get("/shops")
@@ -137,19 +150,20 @@ def _shop_routes(routes: APIRouter, exchange: Exchange) -> None:
 
     @routes.get("/shops/{shop_id}/products")
     async def products(shop_id: str) -> list[Json]:
-        shop = _known_shop(exchange, shop_id)
+        shop = known_shop(exchange, shop_id)
         return [product.document(shop_id) for product in shop.products.values()]
 
     @routes.put("/shops/{shop_id}/catalogue")
     async def replace_catalogue(shop_id: str, request: Request) -> Json:
         """Replace what Meta has of a shop's catalogue by a product feed (CSV)."""
-        shop = _known_shop(exchange, shop_id)
+        shop = known_shop(exchange, shop_id)
         try:
             text = (await request.body()).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise ProblemError(400, "not_utf8", "A product feed is CSV in UTF-8") from None
         shop.load(text)
         exchange.store.set_feed(shop_id, text)
+        await exchange.store.settled()
         return {"products": len(shop.products)}
 
 
@@ -162,30 +176,6 @@ async def _stream(exchange: Exchange) -> AsyncIterator[str]:
                 yield f"data: {json.dumps(event)}\n\n"
             except TimeoutError:
                 yield ": still here\n\n"
-
-
-def _known(exchange: Exchange, customer_id: str) -> Customer:
-    customer = exchange.store.customer(customer_id)
-    if customer is None:
-        raise ProblemError(404, "unknown_customer", "No customer has this id", "POST /api/customers makes one")
-    return customer
-
-
-def _number(exchange: Exchange, phone_number_id: Any) -> tuple[Shop, Number]:
-    """The number meant; the only one there is may go without saying."""
-    if phone_number_id is None and len(exchange.shops.by_number) == 1:
-        return next(iter(exchange.shops.by_number.values()))
-    found = exchange.shops.by_number.get(str(phone_number_id))
-    if found is None:
-        raise ProblemError(404, "unknown_number", "No shop has this number", "GET /api/shops lists them")
-    return found
-
-
-def _known_shop(exchange: Exchange, shop_id: str) -> Shop:
-    shop = exchange.shops.all.get(shop_id)
-    if shop is None:
-        raise ProblemError(404, "unknown_shop", "No shop has this id", "GET /api/shops lists them")
-    return shop
 
 
 def _customer(customer: Customer) -> Json:
@@ -202,6 +192,7 @@ def _shop(shop: Shop) -> Json:
     return {
         "id": shop.id,
         "name": shop.name,
+        "account_id": shop.account_id,
         "catalog_id": shop.catalog_id,
         "currency": shop.currency,
         "languages": shop.languages,

@@ -24,6 +24,10 @@ class Hub:
                 if not queue.full():
                     queue.put_nowait(event)
 
+    def heard(self, topic: str) -> bool:
+        """Whether anybody reads this topic, or everything."""
+        return topic in self._queues or "" in self._queues
+
     def close(self) -> None:
         """Wake every reader, so that the server can end: they look at `closed`."""
         self.closed = True

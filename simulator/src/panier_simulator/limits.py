@@ -8,6 +8,7 @@ WINDOW_SECONDS = 24 * 3600
 PAIR_SECONDS = 6.0  # one message to one customer in 6 seconds…
 ROUNDING = 1e-6  # what floats lose on seconds since 1970
 PAIR_BURST = 45  # …or up to 45 at once, borrowed from the time to come
+MANAGED_PER_HOUR = 5000  # calls about an active account
 
 
 def check_window(last_from_customer_at: float | None, now: float) -> None:
@@ -22,29 +23,43 @@ def check_window(last_from_customer_at: float | None, now: float) -> None:
 
 @dataclass
 class Rates:
-    """Token buckets, each kept as the time at which it is full again."""
+    """Token buckets, each kept as the time at which it is full again.
+
+    `messages_per_second` holds for every number that has no limit of its own in `limits`; 0 is no limit.
+    """
 
     pair_rate: bool
     messages_per_second: int
+    limits: dict[str, int] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], float] = field(default_factory=dict)
     _numbers: dict[str, float] = field(default_factory=dict)
+    _managed: dict[str, float] = field(default_factory=dict)
 
     def take(self, number: str, customer: str, now: float) -> None:
-        """Count a message of the shop, or raise the error of the limit it would break."""
-        if self.pair_rate:
-            full_at = max(self._pairs.get((number, customer), now), now) + PAIR_SECONDS
-            if full_at - now > PAIR_SECONDS * PAIR_BURST + ROUNDING:
-                raise GraphError(131056, "Too many messages sent to this recipient in a short time.")
-            self._pairs[number, customer] = full_at
-        if self.messages_per_second and not self.count(number, now):
+        """Count a message of the shop, or raise the error of the limit it would break; then nothing is counted."""
+        pair = (number, customer)
+        full_at = max(self._pairs.get(pair, now), now) + PAIR_SECONDS
+        if self.pair_rate and full_at - now > PAIR_SECONDS * PAIR_BURST + ROUNDING:
+            raise GraphError(131056, "Too many messages sent to this recipient in a short time.")
+        if not self.count(number, now):
             raise GraphError(130429, "Cloud API message throughput has been reached.")
+        if self.pair_rate:
+            self._pairs[pair] = full_at
 
     def count(self, number: str, now: float) -> bool:
         """Count a message of either direction; False when this second's share is used up."""
-        if not self.messages_per_second:
+        limit = self.limits.get(number, self.messages_per_second)
+        if not limit:
             return True
-        full_at = max(self._numbers.get(number, now), now) + 1 / self.messages_per_second
+        full_at = max(self._numbers.get(number, now), now) + 1 / limit
         if full_at - now > 1 + ROUNDING:
             return False
         self._numbers[number] = full_at
         return True
+
+    def manage(self, account: str, now: float) -> None:
+        """Count a call about templates or settings, or raise the account's own limit."""
+        full_at = max(self._managed.get(account, now), now) + 3600 / MANAGED_PER_HOUR
+        if full_at - now > 3600 + ROUNDING:
+            raise GraphError(80007, "There have been too many calls to this WhatsApp Business account.")
+        self._managed[account] = full_at

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from panier_simulator.api import ProblemError
 from panier_simulator.exchange import Exchange
+from panier_simulator.problems import ProblemError
 
 STATIC = Path(__file__).parent / "static"
 # A page runs no script but its own, and names a message only by text, never by markup.

@@ -15,9 +15,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from panier_simulator.api import ProblemError
 from panier_simulator.exchange import Exchange
 from panier_simulator.pages import PAGE_HEADERS
+from panier_simulator.problems import ProblemError
 
 Json = dict[str, Any]
 ANSWER_SECONDS = 5.0
@@ -81,7 +81,7 @@ async def notify(exchange: Exchange, order_id: str, payment: Payment) -> bool:
         "minor": payment.minor,
         "currency": payment.currency,
     }
-    exchange.store.set_payment(order_id, payment.state, payment.minor, payment.currency)
+    exchange.store.set_payment(order_id, payment.state, payment.minor, payment.currency, exchange.clock.now())
     about = f"pay/{notification}"
     with exchange.hub.reading(about) as taken:
         exchange.courier.send("payment", f"pay/{order_id}", about, json.dumps(document).encode())

@@ -121,6 +121,8 @@ INTERACTIVE: dict[str, type[BaseModel]] = {
     "order_status": orders.OrderStatus,
 }
 TYPES = {*KINDS, "interactive", "contacts"}
+# Kinds that only customers send, or that WhatsApp knows and the Cloud API does not take.
+UNSUPPORTED = {"button", "ephemeral", "hsm", "order", "poll", "request_welcome", "system", "unsupported"}
 ENVELOPE_KEYS = {*Envelope.model_fields, "type"}
 MARKETING_KEYS = {"product_policy", "message_activity_sharing"}
 
@@ -139,6 +141,10 @@ def judge(body: Any, *, marketing: bool = False) -> Json:
         _check(Receipt, body, ())
         return body
     kind = body.get("type", next((key for key in body if key in TYPES), "text"))
+    if not isinstance(kind, str):
+        raise GraphError(100, "Param type must be a string")
+    if kind in UNSUPPORTED:
+        raise GraphError(131051, f"Messages of type {kind} cannot be sent")
     if kind not in TYPES:
         raise GraphError(100, f"Param type must be one of {{{', '.join(sorted(TYPES)).upper()}}}")
     if marketing and kind != "template":
@@ -161,7 +167,7 @@ def _check_content(kind: str, content: Any) -> None:
         _check(Contacts, {"contacts": content}, ())
     elif kind == "interactive":
         sort = content.get("type") if isinstance(content, dict) else None
-        if sort not in INTERACTIVE:
+        if not isinstance(sort, str) or sort not in INTERACTIVE:
             raise GraphError(100, f"Param interactive['type'] must be one of {{{', '.join(INTERACTIVE)}}}")
         _check(INTERACTIVE[sort], content, ("interactive",))
     else:

@@ -6,9 +6,11 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from panier_simulator.faults import Faults, read_faults
 from panier_simulator.secret_files import SecretFiles
 
 EXAMPLE_SHOPS = Path("examples/bakery/shops.toml")
+OWN_SHOPS = Path(__file__).parent / "example" / "shops.toml"
 
 
 class Settings(BaseSettings):
@@ -49,6 +51,19 @@ class Settings(BaseSettings):
     simulator_webhook_queue: int = Field(
         100_000, ge=1, description="Webhooks kept for delivery; when full, new messages are refused"
     )
+    simulator_check_templates: bool = Field(
+        False,
+        description="Refuse templates that are unknown even when the account has created none;"
+        " one that has created some may send no others",
+    )
+    simulator_template_review_seconds: float = Field(
+        1.0, ge=0, description="Time until a new template is approved or rejected"
+    )
+    simulator_faults: str = Field(
+        "",
+        description="What goes wrong: `none`, `all`, or shares and bounds by name, as in `all,seed=7,missing=0`;"
+        " empty keeps what the API set last",
+    )
     shops: Path = Field(EXAMPLE_SHOPS, description="Path of the shops file (TOML)")
     meta_app_secret: SecretStr = Field(
         SecretStr("simulated-app-secret"),
@@ -58,6 +73,16 @@ class Settings(BaseSettings):
         SecretStr("simulated-payment-secret"), description="Key that signs payment notifications"
     )
     log_level: str = Field("INFO", description="Least level that is logged")
+
+    @property
+    def faults(self) -> Faults:
+        """What the setting asks for. Raises ValueError when it cannot be read."""
+        return read_faults(self.simulator_faults)
+
+    @property
+    def shops_file(self) -> Path:
+        """The shops file; without one in a folder where none was named, the one that comes with the package."""
+        return OWN_SHOPS if self.shops == EXAMPLE_SHOPS and not self.shops.exists() else self.shops
 
     @property
     def signing_secret(self) -> bytes:

@@ -1,52 +1,19 @@
-"""All that the simulator remembers: customers, messages, webhooks on their way, media, payments. SQLite.
+"""All that the simulator remembers of conversations: customers, messages, refusals, webhooks on their way.
 
-Each change is one small transaction in WAL mode: a few tens of microseconds, so it is made where it is
-needed, and a simulator that is killed goes on where it stood. Every SQL statement of the package is here.
+With `business_store.py` these are all SQL statements of the package; when they are committed, `database.py` says.
 """
 
 import json
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from panier_simulator.business_store import BusinessStore
+
 Json = dict[str, Any]
 Direction = Literal["in", "out"]
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS customer (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, wa_id TEXT UNIQUE, user_id TEXT NOT NULL UNIQUE,
-    created_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS message (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, wamid TEXT NOT NULL UNIQUE, number TEXT NOT NULL,
-    customer TEXT NOT NULL, direction TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL,
-    body TEXT NOT NULL, error TEXT
-);
-CREATE INDEX IF NOT EXISTS message_chat ON message (customer, number, seq);
-CREATE INDEX IF NOT EXISTS message_unread ON message (customer, number, direction, seq)
-    WHERE state NOT IN ('read', 'failed');
-CREATE INDEX IF NOT EXISTS message_waiting ON message (state) WHERE direction = 'out' AND state = 'sent';
-CREATE TABLE IF NOT EXISTS hook (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, lane TEXT NOT NULL, about TEXT NOT NULL,
-    body BLOB NOT NULL, created_at REAL NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS media (
-    id TEXT PRIMARY KEY, number TEXT NOT NULL, mime_type TEXT NOT NULL, content BLOB NOT NULL,
-    at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS commerce (
-    number TEXT PRIMARY KEY, cart INTEGER NOT NULL, catalog INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS payment (
-    order_id TEXT PRIMARY KEY, state TEXT NOT NULL, minor INTEGER NOT NULL, currency TEXT NOT NULL,
-    at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS feed (shop TEXT PRIMARY KEY, text TEXT NOT NULL);
-"""
+ORDER_KINDS = ("order_details", "order_status")
 
 
 @dataclass(frozen=True)
@@ -61,7 +28,10 @@ class Customer:
 
 @dataclass(frozen=True)
 class Message:
-    """`in` goes from customer to shop (Meta's webhook message), `out` the other way (the Graph request)."""
+    """`in` goes from customer to shop (Meta's webhook message), `out` the other way (the Graph request).
+
+    `fault_key` names it to the faults that its statuses may meet.
+    """
 
     seq: int
     wamid: str
@@ -72,6 +42,7 @@ class Message:
     state: str
     body: Json
     error: Json | None = None
+    fault_key: str = ""
 
     @property
     def kind(self) -> str:
@@ -109,67 +80,97 @@ class Hook:
     attempts: int = 0
 
 
-class Store:
-    """The state of one simulator, in one file of `folder`."""
+class Store(BusinessStore):
+    """The state of one simulator, in one file of `folder`. Customers are held in memory as well."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / "simulator.sqlite3", isolation_level=None, timeout=5)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(SCHEMA)
-
-    def close(self) -> None:
-        self._db.close()
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """All that the block writes, or none of it; may be used inside another."""
-        if self._db.in_transaction:
-            yield
-            return
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._db.execute(sql, values).fetchall()
-
-    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
-        return row
+        super().__init__(folder)
+        self._customers: dict[str, Customer] = {}
+        for row in self._all("SELECT id, name, wa_id, user_id FROM customer ORDER BY created_at, id"):
+            self._know(Customer(*row))
+        states = self._all("SELECT customer, state FROM customer_state")
+        self._last_from: dict[tuple[str, str], float | None] = {}
+        self._customer_states: dict[str, Json] = {row[0]: json.loads(row[1]) for row in states}
 
     # Customers
 
-    def add_customer(self, customer: Customer) -> bool:
+    def add_customer(self, customer: Customer, at: float) -> bool:
         """False when the id, the phone number or the user id is taken."""
         sql = "INSERT OR IGNORE INTO customer VALUES (?, ?, ?, ?, ?)"
-        values = (customer.id, customer.name, customer.wa_id, customer.user_id, time.time())
-        return self._db.execute(sql, values).rowcount == 1
+        values = (customer.id, customer.name, customer.wa_id, customer.user_id, at)
+        added = self._write(sql, *values).rowcount == 1
+        if added:
+            self._know(customer)
+        return added
+
+    def change_customer(self, customer: Customer) -> bool:
+        """Take the new ids of a customer; false when one of them is somebody else's."""
+        for any_id in (customer.wa_id, customer.user_id):
+            if any_id and (other := self._customers.get(any_id)) and other.id != customer.id:
+                return False
+        before = self._customers[customer.id]
+        self._write(
+            "UPDATE customer SET wa_id = ?, user_id = ? WHERE id = ?", customer.wa_id, customer.user_id, customer.id
+        )
+        for any_id in (before.wa_id, before.user_id):
+            if any_id:
+                del self._customers[any_id]
+        self._know(customer)
+        return True
+
+    def numbers_of(self, customer: str) -> list[str]:
+        """The numbers that a customer has written to or heard from."""
+        return [row[0] for row in self._all("SELECT DISTINCT number FROM message WHERE customer = ?", customer)]
 
     def customers(self) -> list[Customer]:
-        rows = self._all("SELECT id, name, wa_id, user_id FROM customer ORDER BY created_at, id")
-        return [Customer(*row) for row in rows]
+        """In the order in which they came."""
+        return [customer for any_id, customer in self._customers.items() if any_id == customer.id]
 
     def customer(self, any_id: str) -> Customer | None:
         """By the simulator's id, the WhatsApp id or the user id."""
-        sql = "SELECT id, name, wa_id, user_id FROM customer WHERE id = ?1 OR wa_id = ?1 OR user_id = ?1"
-        row = self._one(sql, any_id)
-        return Customer(*row) if row else None
+        return self._customers.get(any_id)
+
+    def customer_state(self, customer_id: str) -> Json:
+        """What stands against messages to this customer; empty when nothing does."""
+        return self._customer_states.get(customer_id, {})
+
+    def set_customer_state(self, customer_id: str, state: Json) -> None:
+        self._write("INSERT OR REPLACE INTO customer_state VALUES (?, ?)", customer_id, json.dumps(state))
+        self._customer_states[customer_id] = state
+
+    def _know(self, customer: Customer) -> None:
+        for any_id in (customer.id, customer.wa_id, customer.user_id):
+            if any_id:
+                self._customers[any_id] = customer
 
     # Messages
 
     def add_message(
-        self, wamid: str, number: str, customer: str, direction: Direction, at: float, state: str, body: Json
+        self,
+        wamid: str,
+        number: str,
+        customer: str,
+        direction: Direction,
+        at: float,
+        state: str,
+        body: Json,
+        error: Json | None = None,
+        fault_key: str = "",
     ) -> Message:
-        sql = "INSERT INTO message (wamid, number, customer, direction, at, state, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        text = json.dumps(body)
-        cursor = self._db.execute(sql, (wamid, number, customer, direction, at, state, text))
-        return Message(cursor.lastrowid or 0, wamid, number, customer, direction, at, state, body)
+        sql = (
+            "INSERT INTO message (wamid, number, customer, direction, at, state, body, error, fault_key)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        problem = json.dumps(error) if error else None
+        values = (wamid, number, customer, direction, at, state, json.dumps(body), problem, fault_key)
+        seq = self._write(sql, *values).lastrowid or 0
+        message = Message(seq, wamid, number, customer, direction, at, state, body, error, fault_key)
+        if direction == "in":
+            self._last_from[customer, number] = at
+        elif message.kind in ORDER_KINDS:
+            reference = body["interactive"]["action"]["parameters"]["reference_id"]
+            self._write("INSERT INTO order_message VALUES (?, ?, ?)", number, reference, seq)
+        return message
 
     def chat(self, customer: str, number: str, after: int = 0, limit: int = 1000) -> list[Message]:
         sql = "SELECT * FROM message WHERE customer = ? AND number = ? AND seq > ? ORDER BY seq LIMIT ?"
@@ -179,6 +180,14 @@ class Store:
         """Newest first."""
         sql = "SELECT * FROM message WHERE customer = ? AND number = ? AND direction = ? ORDER BY seq DESC LIMIT ?"
         return [_message(row) for row in self._all(sql, customer, number, direction, limit)]
+
+    def last_from_customer(self, customer: str, number: str) -> float | None:
+        """When this customer last wrote to this number."""
+        if (customer, number) not in self._last_from:
+            sql = "SELECT max(at) FROM message WHERE customer = ? AND number = ? AND direction = 'in'"
+            row = self._one(sql, customer, number)
+            self._last_from[customer, number] = row[0] if row else None
+        return self._last_from[customer, number]
 
     def unread(self, customer: str, number: str, direction: Direction, up_to: int | None) -> list[Message]:
         """Oldest first, as far as the message `up_to` or all of them."""
@@ -195,12 +204,28 @@ class Store:
 
     def set_state(self, wamid: str, state: str, error: Json | None = None) -> None:
         sql = "UPDATE message SET state = ?, error = ? WHERE wamid = ?"
-        self._db.execute(sql, (state, json.dumps(error) if error else None, wamid))
+        self._write(sql, state, json.dumps(error) if error else None, wamid)
+
+    def move_on(self, message: Message, state: str, error: Json | None = None) -> bool:
+        """From the state that the message has here to another; False when it is not in that state any more."""
+        sql = "UPDATE message SET state = ?, error = ? WHERE wamid = ? AND state = ?"
+        problem = json.dumps(error) if error else None
+        return self._write(sql, state, problem, message.wamid, message.state).rowcount == 1
 
     def on_their_way(self) -> list[Message]:
         """Messages of shops that had not reached the phone when the simulator stopped."""
         sql = "SELECT * FROM message WHERE direction = 'out' AND state = 'sent' ORDER BY seq"
         return [_message(row) for row in self._all(sql)]
+
+    def accepted(self, number: str | None, after: int, limit: int) -> list[Json]:
+        """What shops sent, in the order in which it was accepted, without contents."""
+        sql = (
+            "SELECT seq, wamid, number, customer, at, state, json_extract(body, '$.biz_opaque_callback_data'),"
+            " json_extract(error, '$.code') FROM message"
+            " WHERE direction = 'out' AND seq > ?1 AND (?2 IS NULL OR number = ?2) ORDER BY seq LIMIT ?3"
+        )
+        names = ("seq", "wamid", "number", "customer", "at", "state", "callback", "code")
+        return [dict(zip(names, row, strict=True)) for row in self._all(sql, after, number, limit)]
 
     def newest_link_with(self, text: str) -> str | None:
         """The newest link button whose address carries `text`."""
@@ -216,12 +241,38 @@ class Store:
                 return str(url)
         return None
 
+    def order_messages(self, number: str, reference: str) -> list[Message]:
+        """Messages about an order paid in the chat, oldest first."""
+        sql = (
+            "SELECT message.* FROM order_message JOIN message ON message.seq = order_message.message"
+            " WHERE order_message.number = ? AND reference = ? AND state != 'failed' ORDER BY seq"
+        )
+        return [_message(row) for row in self._all(sql, number, reference)]
+
+    # Refusals
+
+    def add_refusal(
+        self, at: float, number: str, recipient: str, callback: str | None, code: int, details: str, injected: bool
+    ) -> None:
+        sql = (
+            "INSERT INTO refusal (at, number, recipient, callback, code, details, injected)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        self._write(sql, at, number, recipient, callback, code, details, injected)
+
+    def refusals(self, number: str | None, after: int, limit: int) -> list[Json]:
+        """Messages that were refused, oldest first."""
+        sql = "SELECT * FROM refusal WHERE seq > ?1 AND (?2 IS NULL OR number = ?2) ORDER BY seq LIMIT ?3"
+        names = ("seq", "at", "number", "recipient", "callback", "code", "details", "injected")
+        rows = self._all(sql, after, number, limit)
+        return [{**dict(zip(names, row, strict=True)), "injected": bool(row[-1])} for row in rows]
+
     # Webhooks on their way
 
     def add_hook(self, target: str, lane: str, about: str, body: bytes, created_at: float, due_at: float) -> Hook:
         sql = "INSERT INTO hook (target, lane, about, body, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?)"
-        cursor = self._db.execute(sql, (target, lane, about, body, created_at, due_at))
-        return Hook(cursor.lastrowid or 0, target, lane, about, body, created_at, due_at)
+        seq = self._write(sql, target, lane, about, body, created_at, due_at).lastrowid or 0
+        return Hook(seq, target, lane, about, body, created_at, due_at)
 
     def hooks(self) -> Iterable[Hook]:
         sql = "SELECT id, target, lane, about, body, created_at, due_at, attempts FROM hook ORDER BY id"
@@ -229,50 +280,13 @@ class Store:
 
     def postpone_hook(self, hook: Hook) -> None:
         sql = "UPDATE hook SET attempts = ?, due_at = ?, lane = ? WHERE id = ?"
-        self._db.execute(sql, (hook.attempts, hook.due_at, hook.lane, hook.id))
+        self._write(sql, hook.attempts, hook.due_at, hook.lane, hook.id)
 
     def remove_hook(self, hook_id: int) -> None:
-        self._db.execute("DELETE FROM hook WHERE id = ?", (hook_id,))
-
-    # Media, settings, payments, feeds
-
-    def add_media(self, media_id: str, number: str, mime_type: str, content: bytes) -> None:
-        sql = "INSERT INTO media VALUES (?, ?, ?, ?, ?)"
-        self._db.execute(sql, (media_id, number, mime_type, content, time.time()))
-
-    def media(self, media_id: str) -> tuple[str, bytes] | None:
-        """Its type and content."""
-        row = self._one("SELECT mime_type, content FROM media WHERE id = ?", media_id)
-        return (row[0], row[1]) if row else None
-
-    def remove_media(self, media_id: str) -> bool:
-        return self._db.execute("DELETE FROM media WHERE id = ?", (media_id,)).rowcount == 1
-
-    def commerce(self, number: str) -> tuple[bool, bool]:
-        """Whether the cart is on and the catalogue is shown; Meta's defaults are yes and no."""
-        row = self._one("SELECT cart, catalog FROM commerce WHERE number = ?", number)
-        return (bool(row[0]), bool(row[1])) if row else (True, False)
-
-    def set_commerce(self, number: str, cart: bool, catalog: bool) -> None:
-        self._db.execute("INSERT OR REPLACE INTO commerce VALUES (?, ?, ?)", (number, cart, catalog))
-
-    def payment(self, order_id: str) -> Json | None:
-        row = self._one("SELECT state, minor, currency, at FROM payment WHERE order_id = ?", order_id)
-        return dict(zip(("state", "minor", "currency", "at"), row, strict=True)) if row else None
-
-    def set_payment(self, order_id: str, state: str, minor: int, currency: str) -> None:
-        sql = "INSERT OR REPLACE INTO payment VALUES (?, ?, ?, ?, ?)"
-        self._db.execute(sql, (order_id, state, minor, currency, time.time()))
-
-    def feeds(self) -> list[tuple[str, str]]:
-        """Catalogues that replaced those of the shops file."""
-        return [(row[0], row[1]) for row in self._all("SELECT shop, text FROM feed")]
-
-    def set_feed(self, shop: str, text: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO feed VALUES (?, ?)", (shop, text))
+        self._write("DELETE FROM hook WHERE id = ?", hook_id)
 
 
 def _message(row: tuple[Any, ...]) -> Message:
-    seq, wamid, number, customer, direction, at, state, body, error = row
+    seq, wamid, number, customer, direction, at, state, body, error, fault_key = row
     problem = json.loads(error) if error else None
-    return Message(seq, wamid, number, customer, direction, at, state, json.loads(body), problem)
+    return Message(seq, wamid, number, customer, direction, at, state, json.loads(body), problem, fault_key)

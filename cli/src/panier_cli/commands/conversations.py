@@ -1,7 +1,8 @@
-"""`panier carts` and `panier messages`: one customer's cart and conversation."""
+"""`panier carts`, `panier messages` and `panier conversations`: one customer's cart, messages, and who answers."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from panier_cli.output import at, money, put, table
 
 carts = typer.Typer(help="Customers' carts.", no_args_is_help=True)
 messages = typer.Typer(help="Conversations with customers.", no_args_is_help=True)
+conversations = typer.Typer(help="Who answers a customer: a person or the machine.", no_args_is_help=True)
 
 Number = Annotated[
     str, typer.Option(metavar="PHONE_NUMBER_ID", help="The shop's number, as Meta names it.", show_default=False)
@@ -41,6 +43,39 @@ def list_messages(number: Number, customer: Customer, as_json: AsJson = False) -
     """List a conversation, both directions, with the state of each message."""
     found = internal_api().get("console", path("messages"), phone_number_id=number, customer=customer)
     put(found, as_json, _conversation)
+
+
+@conversations.command()
+def waiting(
+    shop: Annotated[str, typer.Option(metavar="ID", help="The shop's id.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """List the conversations that a person of the shop is to answer, the longest waiting first."""
+    put(internal_api().get("console", path("inbox"), shop=shop), as_json, _waiting)
+
+
+@conversations.command("hand-back")
+def hand_back(number: Number, customer: Customer, as_json: AsJson = False) -> None:
+    """Hand a conversation back to the machine, which answers free text again; doing it again changes nothing."""
+    talk = {"phone_number_id": number, "customer": customer}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    done = internal_api().send("console", "POST", path("conversations", "hand-back"), talk, key)
+    put(done, as_json, lambda done: [f"{done['conversation']}: the machine answers again"])
+
+
+def _waiting(found: list[dict[str, Any]]) -> Iterable[Any]:
+    if not found:
+        yield "no conversation waits for a person"
+        return
+    rows = (
+        (
+            at(one["unanswered_since"]),
+            one["phone_number_id"],
+            one["customer"]["user_id"] or one["customer"]["wa_id"],
+        )
+        for one in found
+    )
+    yield table(("waiting since (UTC)", "number", "customer"), rows)
 
 
 def _cart(cart: dict[str, Any]) -> Iterable[Any]:

@@ -87,6 +87,12 @@ def _time(text: str) -> str:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
 
 
+def _paid(order: dict[str, Any]) -> str:
+    """What the state does not say by itself: the payment's own, where it is another word."""
+    payment = str(order["payment_state"])
+    return "" if payment in ("none", "pending", order["state"]) else payment
+
+
 def _who(customer: dict[str, Any]) -> str:
     return customer.get("wa_id") or customer.get("user_id") or ""
 
@@ -95,17 +101,16 @@ def _list(orders: list[dict[str, Any]]) -> Iterable[Any]:
     rows = (
         (
             order["number"],
-            at(order["placed_at"]),
+            at(order["placed_at"])[:16],
             order["state"],
-            order["payment_state"],
+            _paid(order),
             order["fulfilment"]["way"],
             money(order["total_minor"], order["currency"]),
-            sum(line["quantity"] for line in order["lines"]),
             _who(order["customer"]),
         )
         for order in orders
     )
-    yield table(("number", "placed (UTC)", "state", "payment", "way", "#total", "#items", "customer"), rows)
+    yield table(("!number", "placed (UTC)", "!state", "paid", "way", "#total", "customer"), rows)
 
 
 def _one(order: dict[str, Any]) -> Iterable[Any]:

@@ -27,7 +27,11 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that is there, or, with a program, that is there once the program runs."""
+    """An engine that is there, or, with a program, that is there once the program runs.
+
+    `siblings` are the further programs of an engine that is several of them, `replication` how many of them keep
+    each record.
+    """
 
     name: str
     kind: Kind
@@ -37,6 +41,13 @@ class Engine:
     answers: Callable[[], Awaitable[bool]]
     program: Program | None = None
     close: Callable[[], None] | None = None  # for engines that are not a program of ours
+    siblings: tuple[Program, ...] = ()
+    replication: int = 1
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All that runs."""
+        return () if self.program is None else (self.program, *self.siblings)
 
 
 def free_port() -> int:

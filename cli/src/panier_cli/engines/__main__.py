@@ -28,17 +28,17 @@ def _tell(text: str) -> None:
 
 
 async def _run(engine: Engine, cleanup: AsyncExitStack) -> None:
-    """Start an own engine's program and wait until it answers."""
-    alive = None
-    if engine.program is not None:
-        process = await children.spawn(engine.program)
+    """Start an own engine's programs and wait until it answers."""
+    alive: list[asyncio.subprocess.Process] = []
+    for program in engine.programs:
+        process = await children.spawn(program)
         # The data goes with us: neither need leave it in order, but PostgreSQL must end its own children.
         first = signal.SIGQUIT if engine.name == "postgres" else signal.SIGKILL
         cleanup.push_async_callback(children.end, process, first, 10)
-        alive = process
+        alive.append(process)
     if engine.close is not None:
         cleanup.callback(engine.close)
-    await wait_until_answering(engine, _READY_SECONDS, lambda: alive is None or alive.returncode is None)
+    await wait_until_answering(engine, _READY_SECONDS, lambda: all(process.returncode is None for process in alive))
 
 
 async def _until_told(stop: asyncio.Event) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from panier_cli.engines import Engine, Tell, containers, kafka, postgres
+from panier_cli.engines import Engine, EngineError, Tell, containers, kafka, postgres
 
 KAFKA_SETTING = "PANIER_KAFKA_BOOTSTRAP_SERVERS"
+BROKERS_SETTING = "PANIER_KAFKA_BROKERS"
 POSTGRES_SETTING = "PANIER_POSTGRES_URL"
 
 
@@ -25,7 +26,15 @@ def choose_kafka(folder: Path, tell: Tell, *, tests: bool = False) -> Engine:
             answers=lambda: kafka.answers(address),
         )
     contained, why = _in_container(containers.start_kafka, tell) if tests else (None, "")
-    return contained or kafka.prepare(folder / "kafka", tell, f"{why}{KAFKA_SETTING} is not set")
+    return contained or kafka.prepare(folder / "kafka", tell, f"{why}{KAFKA_SETTING} is not set", _brokers())
+
+
+def _brokers() -> int:
+    """How many brokers an own engine is: one, or three, of which one may be away."""
+    given = os.environ.get(BROKERS_SETTING, "").strip() or "1"
+    if given not in ("1", "3"):
+        raise EngineError(f"{BROKERS_SETTING} is {given!r}", "1, or 3 for brokers that keep every record three times")
+    return int(given)
 
 
 def choose_postgres(folder: Path, password: str, tell: Tell, *, tests: bool = False) -> Engine:

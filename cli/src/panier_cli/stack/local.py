@@ -11,9 +11,10 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +71,7 @@ class LocalStack:
     engine_keepers: list[Keeper] = field(default_factory=list)
     traces_port: int | None = None
     traces_keeper: Keeper | None = None
+    start: Callable[[ServiceProcess], None] | None = None  # there once services can be started
 
     @property
     def traces(self) -> str | None:
@@ -85,6 +87,23 @@ class LocalStack:
     @property
     def _names(self) -> set[str]:
         return {service.name for service in self.services}
+
+    def add(self, name: str) -> ServiceProcess:
+        """One more process of a service, which shares its work."""
+        assert self.start is not None, "the stack is still on its way up"
+        [service] = [service for service in self.services if service.name == name]
+        process = ServiceProcess(service, free_port())
+        self.processes.append(process)
+        self.start(process)
+        self.publish()
+        return process
+
+    async def remove(self, process: ServiceProcess) -> None:
+        """End one process of a service in order; the others take over what it worked."""
+        self.processes.remove(process)
+        if process.keeper is not None:
+            await process.keeper.stop(_SERVICE_SECONDS)
+        self.publish()
 
     def publish(self) -> None:
         """Write down what `panier status` and other commands need."""
@@ -188,8 +207,8 @@ async def _start_engines(stack: LocalStack) -> tuple[Engine, Engine]:
 
 
 async def _start_engine(stack: LocalStack, engine: Engine) -> None:
-    if engine.program is not None:
-        stack.engine_keepers.append(Keeper(engine.program, stack.display.show, stack.publish))
+    for program in engine.programs:
+        stack.engine_keepers.append(Keeper(program, stack.display.show, stack.publish))
     await wait_until_answering(engine, _OWN_SECONDS if engine.program else _GIVEN_SECONDS)
 
 
@@ -213,7 +232,7 @@ async def _prepare_topics(stack: LocalStack, broker: Engine) -> None:
     from panier_common.kafka import apply_topics
 
     stack.display.waiting("preparing topics")
-    await apply_topics(broker.url)
+    await apply_topics(broker.url, replication=broker.replication)
 
 
 def _start_traces(stack: LocalStack) -> None:
@@ -224,16 +243,20 @@ def _start_traces(stack: LocalStack) -> None:
         stack.traces_keeper = Keeper(program, stack.display.show, stack.publish)
 
 
-def _start_services(stack: LocalStack, wiring: Wiring, env: Mapping[str, str], without: Collection[str]) -> None:
+def _start_service(stack: LocalStack, wiring: Wiring, env: Mapping[str, str], process: ServiceProcess) -> None:
+    service = process.service
+    siblings = [other for other in stack.processes if other.service is service]
+    name = service.name if len(siblings) == 1 else f"{service.name}/{siblings.index(process) + 1}"
+    settings = service_environment(service, process.admin_port, wiring, env)
+    program = Program(name, (sys.executable, "-m", service.module), settings)
+    process.keeper = Keeper(program, stack.display.show, stack.publish)
+
+
+def _start_services(stack: LocalStack, without: Collection[str]) -> None:
+    assert stack.start is not None
     for process in stack.processes:
-        service = process.service
-        if service.name in without:
-            continue
-        siblings = [other for other in stack.processes if other.service is service]
-        name = service.name if len(siblings) == 1 else f"{service.name}/{siblings.index(process) + 1}"
-        settings = service_environment(service, process.admin_port, wiring, env)
-        program = Program(name, (sys.executable, "-m", service.module), settings)
-        process.keeper = Keeper(program, stack.display.show, stack.publish)
+        if process.service.name not in without:
+            stack.start(process)
 
 
 async def wait_until_ready(stack: LocalStack, patience: float | None = None) -> None:
@@ -305,7 +328,8 @@ async def running(
         await _prepare_topics(stack, broker)
         wiring = Wiring(folder.path, shops, broker.url, stack.ports, urls, made, stack.traces)
         _start_traces(stack)
-        _start_services(stack, wiring, env, without)
+        stack.start = partial(_start_service, stack, wiring, env)
+        _start_services(stack, without)
         yield stack
     except EngineError as error:
         raise Refused("engine", str(error), error.hint) from error

@@ -3,7 +3,7 @@
 Knows nothing of Kafka's client: it takes items and gives back what to publish once the transaction is through.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -12,7 +12,7 @@ import msgspec
 from opentelemetry.trace import Span, StatusCode
 
 from panier_common import dead_letters, homes, outbox, telemetry, timers
-from panier_common.contracts.events import EnquiryRaised, Event
+from panier_common.contracts.events import EnquiryRaised, Event, EventForwarded, StateMoved
 from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
 from panier_common.event import (
     LANGUAGE,
@@ -29,10 +29,14 @@ from panier_common.homes import Home, Reading
 from panier_common.kafka import MAX_RECORD_BYTES, Outgoing
 from panier_common.memory import Memory, Seen
 from panier_common.postgres import Connection
+from panier_common.progress import write_progress
 from panier_common.timers import DueTimer, NewTimer
 from panier_common.topics import INBOUND, TOPIC_OF, Topic, key_of
 
 W = TypeVar("W")
+
+# These say in a header who alone need read them.
+_OWNED = (EnquiryRaised, StateMoved, EventForwarded)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Loop(Generic[W]):
         return self.name.partition(".")[0]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Item:
     """One thing to decide on: a record, a due timer, a replayed dead letter or a result from within.
 
@@ -118,12 +122,16 @@ class Outcome(Generic[W]):
 
 @dataclass
 class Batch(Generic[W]):
-    """The work on some items, in their order, for a loop that owns their homes."""
+    """The work on some items, in their order, for a loop that owns their homes.
+
+    `on_decided` is called when all is decided, and is to begin what can be done while the database saves.
+    """
 
     loop: Loop[W]
     homes: dict[int, Home]
     readings: dict[tuple[str, int], Reading]
     items: Sequence[Item]
+    on_decided: Callable[[], None] | None = None
     _heard: dict[tuple[str, int, str], int] = field(default_factory=dict)
     _next: dict[tuple[str, int], int] = field(default_factory=dict)
     _out: list[Outgoing] = field(default_factory=list)
@@ -146,6 +154,8 @@ class Batch(Generic[W]):
         try:
             world = await self.loop.load(db, [item.received for item in wanted if item.received is not None])
             new_seqs = self._decide(world, wanted, dict(seqs))
+            if self.on_decided is not None:
+                self.on_decided()
             await self.loop.save(db, world)
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError) as error:
             raise PoisonError from error
@@ -215,7 +225,12 @@ class Batch(Generic[W]):
                 kept.append(item)
                 continue
             memory = self._memories.get(item.key) or Memory()
-            seen = memory.look(item.received.id, item.received.at)
+            try:
+                seen = memory.look(item.received.id, item.received.at)
+            except ValueError as error:
+                item.dead = dead_letters.reason_of(error)
+                kept.append(item)
+                continue
             if seen is Seen.REPEAT:
                 self._repeats += 1
                 telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "sent_again"})
@@ -250,6 +265,9 @@ class Batch(Generic[W]):
     def _take(self, item: Item, received: Received, ordinal: int, effect: Effect, seqs: dict[int, int]) -> None:
         trace = item.headers.get(TRACEPARENT)
         match effect:
+            case Publish(event=event):  # first: by far the most
+                seqs[item.home] += 1
+                self._out.append(self._published(item, received, ordinal, event, seqs))
             case SetTimer(key=key, after_seconds=seconds, event=event):
                 self._timers[item.home, key] = NewTimer(item.home, key, seconds, event.ce_type, encode(event), trace)
             case DropTimer(key=key):
@@ -259,9 +277,6 @@ class Batch(Generic[W]):
                 self._out.append(
                     Outgoing(item.home, seqs[item.home], topic.name, key, self._numbered(item, seqs, {}), None)
                 )
-            case Publish(event=event):
-                seqs[item.home] += 1
-                self._out.append(self._published(item, received, ordinal, event, seqs))
 
     def _numbered(self, item: Item, seqs: dict[int, int], headers: Headers) -> Headers:
         headers[SEQUENCE] = outbox.sequence_header(self.loop.name, item.home, seqs[item.home])
@@ -271,7 +286,7 @@ class Batch(Generic[W]):
         event_id = caused_id(self.loop.service, received.id, event.ce_type, ordinal)
         at = item.headers.get("ce_time") or received.at
         headers = self._numbered(item, seqs, cloud_headers(event, event_id, self.loop.service, at))
-        if isinstance(event, EnquiryRaised):
+        if isinstance(event, _OWNED):
             headers[OWNER] = event.owner
         topic = TOPIC_OF[type(event)].name
         value = encode(event)
@@ -331,62 +346,6 @@ class Batch(Generic[W]):
         for (topic, partition, source), n in self._heard.items():
             read[topic, partition].heard[source] = n
         return read
-
-
-_PROGRESS = """
-WITH moved AS (
-    INSERT INTO position (loop, topic, partition, next_offset)
-    SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])
-    ON CONFLICT (loop, topic, partition) DO UPDATE SET next_offset = excluded.next_offset
-), listened AS (
-    INSERT INTO heard (loop, topic, partition, source, n)
-    SELECT $1, * FROM unnest($5::text[], $6::int[], $7::text[], $8::bigint[])
-    ON CONFLICT (loop, topic, partition, source) DO UPDATE SET n = excluded.n
-), added AS (
-    INSERT INTO outbox (loop, home, n, topic, key, headers, value)
-    SELECT $1, * FROM unnest($9::int[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bytea[])
-), gone AS (
-    DELETE FROM outbox USING unnest($15::int[], $16::bigint[], $17::bigint[]) AS done (home, beyond, upto)
-    WHERE outbox.loop = $1 AND outbox.home = done.home AND outbox.n > done.beyond AND outbox.n <= done.upto
-)
-UPDATE home SET seq = new.seq FROM unnest($18::int[], $19::bigint[]) AS new (partition, seq)
-WHERE home.loop = $1 AND home.partition = new.partition AND home.seq < new.seq
-"""
-
-
-async def write_progress(
-    db: Connection,
-    loop: str,
-    positions: dict[tuple[str, int], int],
-    heard: dict[tuple[str, int, str], int],
-    out: Sequence[Outgoing],
-    seqs: dict[int, int],
-    owned: Mapping[int, Home],
-) -> dict[int, int]:
-    """Positions, repeat memory, new outbox rows, and the end of published ones: one statement.
-
-    Returns home → the number up to which its rows are gone once this is committed. Each deletion begins where
-    the last one ended, or it would walk over the dead rows of all of them.
-    """
-    done = {p: (owned[p].deleted, owned[p].published) for p in seqs if owned[p].published > owned[p].deleted}
-    await db.execute(
-        _PROGRESS,
-        loop,
-        [topic for topic, _ in positions],
-        [partition for _, partition in positions],
-        list(positions.values()),
-        [topic for topic, _, _ in heard],
-        [partition for _, partition, _ in heard],
-        [source for _, _, source in heard],
-        list(heard.values()),
-        *outbox.columns(out),
-        list(done),
-        [beyond for beyond, _ in done.values()],
-        [upto for _, upto in done.values()],
-        list(seqs),
-        list(seqs.values()),
-    )
-    return {partition: upto for partition, (_, upto) in done.items()}
 
 
 def end_spans(items: Sequence[Item]) -> None:

@@ -20,9 +20,8 @@ LANGUAGE = "panier_language"
 SEQUENCE = "panier_seq"
 TRACEPARENT = "traceparent"
 
-_NAMESPACE = UUID("6f1d5f0e-5f0b-5f35-9c7e-0c2a7f0f5a11").bytes
-_UNVERSIONED = ~(0xF000 << 64 | 0xC000 << 48) & (1 << 128) - 1
-_VERSION_5 = 0x5000 << 64 | 0x8000 << 48
+_NAMESPACE = sha1(UUID("6f1d5f0e-5f0b-5f35-9c7e-0c2a7f0f5a11").bytes, usedforsecurity=False)
+_VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 _ENCODER = msgspec.json.Encoder()
 
 Headers = dict[str, str]
@@ -60,11 +59,11 @@ EVENT_TYPES: dict[str, type[Event]] = {event.ce_type: event for event in TOPIC_O
 
 
 def name_based_id(name: str) -> str:
-    """The version 5 UUID of the name in our namespace; the standard library's own takes four times as long."""
-    digest = sha1(_NAMESPACE + name.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()[:16]
-    number = int.from_bytes(digest) & _UNVERSIONED | _VERSION_5
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """The version 5 UUID of the name in our namespace; the standard library's own takes six times as long."""
+    sha = _NAMESPACE.copy()
+    sha.update(name.encode("utf-8", "surrogatepass"))
+    text = sha.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def inbound_id(phone_number_id: str, wamid: str, status: str = "") -> str:
@@ -93,12 +92,28 @@ def cloud_headers(event: Event, event_id: str, source: str, at: datetime | str) 
     }
 
 
+def cloud_wire(event: Event, event_id: str, source: str, at: datetime) -> WireHeaders:
+    """The same as they go on the wire, for those who publish thousands a second."""
+    version, kind, origin, content = _fixed_headers(event.ce_type, source)
+    return [version, ("ce_id", event_id.encode()), kind, origin, ("ce_time", at.isoformat().encode()), content]
+
+
+@cache
+def _fixed_headers(ce_type: str, source: str) -> WireHeaders:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", ce_type.encode()),
+        ("ce_source", f"/panier/{source}".encode()),
+        ("content-type", b"application/json"),
+    ]
+
+
 def to_wire(headers: Mapping[str, str]) -> WireHeaders:
     return [(name, value.encode()) for name, value in headers.items()]
 
 
 def from_wire(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    return {name: str(value, "utf-8", "replace") for name, value in headers}
+    return {name: value.decode("utf-8", "replace") for name, value in headers}
 
 
 @cache

@@ -21,3 +21,9 @@ def customer_key(customer: Customer) -> str | None:
 def conversation_of(phone_number_id: str, customer: str) -> str:
     """The key of everything between one number of a shop and one customer."""
     return f"{phone_number_id}:{customer}"
+
+
+def customer_in(conversation: str) -> Customer:
+    """The customer by the one id that a conversation's key shows."""
+    _, _, shown = conversation.partition(":")
+    return Customer(user_id=shown) if is_user_id(shown) else Customer(wa_id=shown)

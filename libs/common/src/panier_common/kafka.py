@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 from opentelemetry.trace import Span
 
+from panier_common.brokers import brokers
 from panier_common.contracts.events import Event
 from panier_common.event import Headers, cloud_headers, encode, to_wire
 from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPIC_OF, TOPICS, Topic, key_of
@@ -43,7 +44,7 @@ class Producer:
         async with self._lock:
             if self._current is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._servers,
+                    **brokers(self._servers),
                     client_id=self._client_id,
                     acks="all",
                     enable_idempotence=True,
@@ -143,7 +144,7 @@ async def _end(producer: AIOKafkaProducer) -> None:
 def consumer(bootstrap_servers: str, group: str, client_id: str) -> AIOKafkaConsumer:
     """The consumer of a loop: positions come from the database, the group only shares out partitions."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **brokers(bootstrap_servers),
         group_id=group,
         client_id=client_id,
         enable_auto_commit=False,
@@ -166,7 +167,7 @@ async def apply_topics(
     topics: Iterable[Topic] = (*TOPICS, *CHANGELOGS),
 ) -> list[str]:
     """Create what is missing of the table; names of what was created. Never changes partitions in place."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = AIOKafkaAdminClient(**brokers(bootstrap_servers))
     await admin.start()
     try:
         existing = set(await admin.list_topics())

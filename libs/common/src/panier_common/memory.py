@@ -11,6 +11,7 @@ from enum import Enum
 
 import msgspec
 
+ID_BYTES = 8
 GENERATION_IDS = 256
 GENERATION_SECONDS = 8 * 24 * 3600
 _HEAD = struct.Struct("<IIIIH")
@@ -23,47 +24,65 @@ class Seen(Enum):
 
 
 class Memory(msgspec.Struct):
-    """`reach`: messages up to this second (Unix) may have been forgotten; 0 when none were."""
+    """`before` and `ids` are the ids of the two generations, one after the other.
+
+    `reach`: messages up to this second (Unix) may have been forgotten; 0 when none were.
+    """
 
     started: int = 0
     newest: int = 0
     newest_before: int = 0
     reach: int = 0
-    before: tuple[bytes, ...] = ()
-    ids: tuple[bytes, ...] = ()
+    before: bytes = b""
+    ids: bytes = b""
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Memory":
         if not packed:
             return cls()
         started, newest, newest_before, reach, count = _HEAD.unpack_from(packed)
-        ids = tuple(packed[i : i + 8] for i in range(_HEAD.size, len(packed), 8))
-        return cls(started, newest, newest_before, reach, ids[:count], ids[count:])
+        middle = _HEAD.size + count * ID_BYTES
+        return cls(started, newest, newest_before, reach, packed[_HEAD.size : middle], packed[middle:])
 
     def pack(self) -> bytes:
-        head = _HEAD.pack(self.started, self.newest, self.newest_before, self.reach, len(self.before))
-        return head + b"".join(self.before) + b"".join(self.ids)
+        count = len(self.before) // ID_BYTES
+        return _HEAD.pack(self.started, self.newest, self.newest_before, self.reach, count) + self.before + self.ids
 
     def look(self, message_id: str, at: datetime) -> Seen:
-        """Whether the message with this id (a UUID), sent at that time, was taken before."""
-        short = bytes.fromhex(message_id[:18].replace("-", ""))
-        if short in self.ids or short in self.before:
+        """Whether the message with this id, sent at that time, was taken before. Raises ValueError: no UUID."""
+        short = _short(message_id)
+        if _holds(self.ids, short) or _holds(self.before, short):
             return Seen.REPEAT
         return Seen.DOUBTFUL if int(at.timestamp()) <= self.reach else Seen.NEW
 
     def taken(self, message_id: str, at: datetime) -> "Memory":
         """The memory with this message in it."""
         second = max(int(at.timestamp()), 0)
-        short = bytes.fromhex(message_id[:18].replace("-", ""))
-        full = len(self.ids) >= GENERATION_IDS
+        short = _short(message_id)
+        full = len(self.ids) >= GENERATION_IDS * ID_BYTES
         if full or (self.ids and second - self.started > GENERATION_SECONDS):
             reach = max(self.reach, self.newest_before) if full and self.before else self.reach
-            return Memory(second, second, self.newest, reach, self.ids, (short,))
+            return Memory(second, second, self.newest, reach, self.ids, short)
         return Memory(
             self.started or second,
             max(self.newest, second),
             self.newest_before,
             self.reach,
             self.before,
-            (*self.ids, short),
+            self.ids + short,
         )
+
+
+def _short(message_id: str) -> bytes:
+    short = bytes.fromhex(message_id[:18].replace("-", ""))
+    if len(short) != ID_BYTES:
+        raise ValueError("not a UUID")
+    return short
+
+
+def _holds(ids: bytes, short: bytes) -> bool:
+    """Whether it is one of them, and not the end of one with the beginning of the next."""
+    at = ids.find(short)
+    while at % ID_BYTES and at > 0:
+        at = ids.find(short, at + 1)
+    return at >= 0

@@ -22,6 +22,10 @@ _SESSION = {
     "jit": "off",  # statements are short and the same; compiling them costs more than it saves
 }
 
+# The database is away or going: waited out by whoever meets them. asyncpg raises the last where a connection is used
+# that the server has just ended with an error.
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, asyncpg.InternalClientError)
+
 # data exception, integrity constraint violation, program limit exceeded
 _CAUSED_BY_A_RECORD = ("22", "23", "54")
 

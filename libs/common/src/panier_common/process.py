@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-import asyncpg
 import structlog
 import uvloop
 from fastapi import APIRouter
@@ -18,7 +17,7 @@ from fastapi import APIRouter
 from panier_common import dead_letters, telemetry
 from panier_common.batch import Loop, W
 from panier_common.kafka import Producer
-from panier_common.postgres import Pool, create_pool, missing_migrations
+from panier_common.postgres import AWAY, Pool, create_pool, missing_migrations
 from panier_common.runner import Runner
 from panier_common.settings import DatabaseSettings, ServiceSettings, SettingsError
 from panier_common.shops import ShopDirectory
@@ -173,7 +172,7 @@ class Process:
         while True:
             try:
                 self._schema = await missing_migrations(self.pool, f"panier_{self.name}")
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except AWAY as error:
                 self._schema = f"the database does not answer ({type(error).__name__})"
             await asyncio.sleep(1 if self._schema else 10)
 

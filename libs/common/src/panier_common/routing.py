@@ -110,23 +110,31 @@ def word_of(text: str, languages: tuple[str, ...]) -> Word | None:
 
 def product_link(text: str) -> str | None:
     """Meta's numeric product id in a `wa.me/p` link, empty for a catalogue link, None when there is no link."""
-    match = _LINK.search(text)
+    match = _LINK.search(text) if "://" in text else None
     return None if match is None else match["product"] or ""
 
 
 def owner_of(content: Content, context: Context | None, languages: tuple[str, ...]) -> str:
     """The service that answers this message (DESIGN, section 3)."""
+    return owner_and_language(content, context, languages)[0]
+
+
+def owner_and_language(content: Content, context: Context | None, languages: tuple[str, ...]) -> tuple[str, str | None]:
+    """Who answers, and the language when the whole text is a word of one of the shop's languages only."""
     match content:
-        case m.Order():
-            return CART
-        case m.Reply(id=reply):
-            return _owner_of_reply(reply)
-        case m.Location() | m.Form():
-            return CHECKOUT
         case m.Text(body=body):
-            return _owner_of_text(body, context, languages)
+            word = word_of(body, languages)
+            return _owner_of_text(body, word, context), word.language if word is not None else None
+        case m.Order():
+            return CART, None
+        case m.Reply(id=reply):
+            return _owner_of_reply(reply), None
+        case m.Location() | m.Form():
+            return CHECKOUT, None
+        case m.Unknown(type=m.WELCOME):
+            return CATALOG, None
         case _:
-            return CONSOLE
+            return CONSOLE, None
 
 
 def _owner_of_reply(reply: str) -> str:
@@ -138,10 +146,9 @@ def _owner_of_reply(reply: str) -> str:
     return parsed.owner
 
 
-def _owner_of_text(body: str, context: Context | None, languages: tuple[str, ...]) -> str:
+def _owner_of_text(body: str, word: Word | None, context: Context | None) -> str:
     if context is not None and (context.product is not None or context.ad is not None):
         return CATALOG
-    word = word_of(body, languages)
     if word is not None:
         return word.owner
     return CATALOG if product_link(body) is not None else CHECKOUT

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Generic, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias
 
 import asyncpg
 import msgspec
@@ -26,7 +26,6 @@ from panier_common.batch import (
     PoisonError,
     W,
     end_spans,
-    write_progress,
 )
 from panier_common.contracts.events import Event
 from panier_common.dead_letters import reason_of
@@ -46,7 +45,8 @@ from panier_common.failpoints import fail_point
 from panier_common.homes import Home, HomeLostError, Reading
 from panier_common.kafka import Outgoing, Producer, consumer, partition_of
 from panier_common.outbox import Publisher
-from panier_common.postgres import Connection, Pool, is_caused_by_a_record
+from panier_common.postgres import AWAY, Connection, Pool, is_caused_by_a_record
+from panier_common.progress import write_progress
 from panier_common.timers import TIMER_TOPIC, DueTimer
 
 BATCH_RECORDS = 500
@@ -58,6 +58,16 @@ DRAIN_SECONDS = 6.0
 WAIT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 SUBMITTED_TOPIC = "submitted"
 JOINING = "joining the consumer group"
+
+
+class Read(NamedTuple):
+    """What one fetch brought of one topic-partition; `written_at` is when its last record was appended."""
+
+    topic: str
+    partition: int
+    written_at: float
+    items: list[Item]
+
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
@@ -84,7 +94,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
-        self._fetch: asyncio.Task[dict[TopicPartition, list[KafkaRecord]]] | None = None
+        self._ahead: asyncio.Task[list[Read]] | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._submitted: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
         self._events = {event.ce_type: event for event in loop.timer_events}
@@ -167,8 +177,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 return
 
     async def _close(self) -> None:
-        if self._fetch is not None:
-            await _cancelled(self._fetch)
+        await self._forget_ahead()
         with suppress(KafkaError, OSError, TimeoutError):
             await self._released()
         if self._consumer is not None:
@@ -178,14 +187,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def _step(self) -> None:
         await self._open_homes()
-        items = self._items(await self._poll())
-        submitted, self._submitted = self._submitted, []
-        items += self._own_items(submitted)
-        if items:
-            await self._work(items)
-        for _, done in submitted:
-            if not done.done():
-                done.set_result(None)
+        await self._work_submitted(await self._poll())
         if time.monotonic() - self._ticked > TICK_SECONDS and self._homes:
             await self._tick()
 
@@ -206,6 +208,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         """Give up every home: the batch under way ends first, or is dropped where it waits for an engine."""
         await self._drain()
         owned, self._homes = self._homes, {}
+        await self._forget_ahead()
         given_up = sorted(owned)
         self._ends_at_start = {}
         try:
@@ -235,14 +238,18 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         finally:
             await _cancelled(releasing)
 
-    async def _work_submitted(self) -> None:
+    async def _work_submitted(self, items: Sequence[Item] = ()) -> None:
+        """Work these, and what the service submitted behind them. Whoever submitted is told in any case."""
         submitted, self._submitted = self._submitted, []
-        items = self._own_items(submitted)
-        if items:
-            await self._work(items)
-        for _, done in submitted:
-            if not done.done():
-                done.set_result(None)
+        try:
+            items = [*items, *self._own_items(submitted)]
+            if items:
+                await self._work(items)
+        except BaseException:
+            # Given up half-way, because the homes go or the process ends: nobody may wait for ever for that.
+            _settle(submitted, HomeLostError(f"{self.loop.name} gave it up undecided"))
+            raise
+        _settle(submitted)
 
     def _assigned(self) -> set[int]:
         """Partitions of which all the loop's topics are assigned here."""
@@ -260,13 +267,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             for attempt in range(1_000_000):
                 try:
                     await self._take_over(new)
-                except (
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    KafkaError,
-                    OSError,
-                    TimeoutError,
-                ) as error:
+                except (*AWAY, KafkaError) as error:
                     await self._wait(f"taking partitions over ({type(error).__name__})", attempt)
                     if self._stop.is_set() or not set(new) <= self._assigned():
                         return
@@ -290,6 +291,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         partitions = [TopicPartition(topic.name, p) for topic in self.loop.topics for p in new]
         first = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
+        await self._forget_ahead()
         if not set(new) <= self._assigned():
             return
         for tp in partitions:
@@ -299,9 +301,10 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 reading.next_offset = first[tp]
             self._readings[at] = reading
             self._ends_at_start[at] = ends[tp]
-            with suppress(IllegalStateError):
-                consumer.seek(tp, reading.next_offset)
         self._homes.update(taken)
+        for tp in self._partitions():  # all of them: what was read ahead is read again
+            with suppress(IllegalStateError):
+                consumer.seek(tp, self._readings[tp.topic, tp.partition].next_offset)
         log.info("took partitions over", loop=self.loop.name, partitions=len(new), left=len(left))
 
     # Reading.
@@ -311,53 +314,67 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             raise RuntimeError("the runner was not started")
         return self._consumer
 
-    async def _poll(self) -> Mapping[TopicPartition, list[KafkaRecord]]:
+    def _partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(topic.name, home) for topic in self.loop.topics for home in self._homes]
+
+    def _read_ahead(self) -> None:
+        """Begin to fetch and decode what comes next: at most one batch ahead of the one that is worked."""
+        if self._ahead is None and self._homes:
+            self._ahead = asyncio.create_task(self._read(self._partitions()))
+
+    async def _read(self, partitions: Sequence[TopicPartition]) -> "list[Read]":
+        fetched = await self._reader().getmany(
+            *partitions, timeout_ms=int(POLL_SECONDS * 1000), max_records=BATCH_RECORDS
+        )
+        return [
+            Read(tp.topic, tp.partition, records[-1].timestamp / 1000, [self._item(tp, r) for r in records])
+            for tp, records in fetched.items()
+            if records
+        ]
+
+    async def _forget_ahead(self) -> None:
+        """Drop what was read ahead: it must not outlive the homes it was read for, which are sought anew."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            await _cancelled(ahead)
+
+    async def _poll(self) -> list[Item]:
         """The next records of the homes worked here, or nothing after a moment or a submission."""
-        if not self._homes:
+        self._read_ahead()
+        ahead = self._ahead
+        if ahead is None:
             await _first(self._wake, POLL_SECONDS)
             self._wake.clear()
-            return {}
-        if self._fetch is None:
-            partitions = [TopicPartition(t.name, p) for t in self.loop.topics for p in self._homes]
-            self._fetch = asyncio.create_task(
-                self._reader().getmany(*partitions, timeout_ms=int(POLL_SECONDS * 1000), max_records=BATCH_RECORDS)
-            )
+            return []
         woken = asyncio.create_task(self._wake.wait())
-        await asyncio.wait({self._fetch, woken}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ahead, woken}, return_when=asyncio.FIRST_COMPLETED)
         await _cancelled(woken)
         self._wake.clear()
-        if not self._fetch.done():
-            return {}
-        done, self._fetch = self._fetch, None
-        return await self._fetched(done)
+        if self._ahead is not ahead or not ahead.done():
+            return []
+        self._ahead = None
+        return await self._taken(ahead)
 
-    async def _fetched(
-        self, done: "asyncio.Task[dict[TopicPartition, list[KafkaRecord]]]"
-    ) -> Mapping[TopicPartition, list[KafkaRecord]]:
+    async def _taken(self, ahead: "asyncio.Task[list[Read]]") -> list[Item]:
+        """What was read, without what belongs to nobody here or was taken already."""
         try:
-            records = done.result()
+            fetched = ahead.result()
         except NoOffsetForPartitionError:
-            return {}  # the group has no offset, and needs none: positions are the database's
+            return []  # the group has no offset, and needs none: positions are the database's
         except OffsetOutOfRangeError as error:
             log.error("records were deleted before they were read", loop=self.loop.name, where=str(error.args[0]))
             await self._wait("records were deleted before they were read: see docs/runbooks", 4)
-            return {}
+            return []
         except (KafkaError, OSError) as error:
             await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
-            return {}
+            return []
         self._waiting = None
-        return records
-
-    def _items(self, fetched: Mapping[TopicPartition, list[KafkaRecord]]) -> list[Item]:
-        """Records as items; what was read already, or belongs to nobody here, is left out."""
-        items = []
-        for tp, records in fetched.items():
-            reading = self._readings.get((tp.topic, tp.partition))
-            if reading is None or tp.partition not in self._homes:
-                continue
-            items += [self._item(tp, r) for r in records if r.offset >= reading.next_offset]
-            if records:
-                self._read_at[tp.topic, tp.partition] = records[-1].timestamp / 1000
+        items: list[Item] = []
+        for read in fetched:
+            at = (read.topic, read.partition)
+            if read.partition in self._homes:
+                self._read_at[at] = read.written_at
+                items += [item for item in read.items if item.offset >= self._readings[at].next_offset]
         return items
 
     def _item(self, tp: TopicPartition, record: KafkaRecord) -> Item:
@@ -408,12 +425,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             self._readings[at].next_offset = item.offset + 1
             self._unsaved.add(at)
 
-    async def _until_committed(self, items: Sequence[Item]) -> None:
+    async def _until_committed(self, items: Sequence[Item]) -> bool:
+        """Whether it was: not when told to stop while the database is away. Nothing after it may be then."""
         attempt = 0
         while True:
             items = [item for item in items if item.home in self._homes]
             if not items:
-                return
+                return True
             try:
                 outcome = await self._transact(items)
             except HomeLostError:
@@ -421,18 +439,17 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             except Exception as error:
                 cause = error.__cause__ if isinstance(error, PoisonError) else error
                 if isinstance(error, PoisonError) or is_caused_by_a_record(error):
-                    await self._halve(items, cause or error)
-                    return
+                    return await self._halve(items, cause or error)
                 await self._wait(f"the database does not take the batch ({type(error).__name__})", attempt)
                 attempt += 1
                 if self._stop.is_set() and attempt > 3:
-                    return
+                    return False
             else:
                 self._waiting = None
                 await self._after_commit(items, outcome)
-                return
+                return True
 
-    async def _halve(self, items: Sequence[Item], error: BaseException) -> None:
+    async def _halve(self, items: Sequence[Item], error: BaseException) -> bool:
         """Do it again in halves until the record that is to blame stands alone."""
         suspects = [item for item in items if item.received is not None and item.dead is None]
         if len(suspects) == 1:
@@ -445,17 +462,17 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 offset=suspects[0].offset,
                 reason=suspects[0].dead,
             )
-            await self._until_committed(items)
-            return
+            return await self._until_committed(items)
         if not suspects:
             raise error
         middle = items.index(suspects[len(suspects) // 2])
-        await self._until_committed(items[:middle])
-        await self._until_committed(items[middle:])
+        return await self._until_committed(items[:middle]) and await self._until_committed(items[middle:])
 
     async def _transact(self, items: Sequence[Item]) -> Outcome[W]:
         started = time.monotonic()
-        batch = Batch(self.loop, self._homes, self._readings, items)
+        # More is waiting behind a large batch; behind a small one, the longer it waits the more it becomes.
+        ahead = self._read_ahead if 2 * len(items) > BATCH_RECORDS else None
+        batch = Batch(self.loop, self._homes, self._readings, items, ahead)
         async with self._transaction() as db:
             outcome = await batch.run(db)
             fail_point("before_commit", self.loop.name, len(items))
@@ -520,7 +537,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 due = await timers.due(db, self.loop.name, owned, BATCH_RECORDS)
                 replays = await _replays(db, self.loop.name, owned)
                 seqs = await homes.sequences(db, self.loop.name, owned)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except AWAY as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
         self._waiting = None
@@ -542,7 +559,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 seqs = await homes.lock(db, self.loop.name, owned.values())
                 positions = {at: self._readings[at].next_offset for at in self._unsaved if at in self._readings}
                 deleted = await write_progress(db, self.loop.name, positions, {}, [], seqs, owned)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except AWAY as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
         self._unsaved -= positions.keys()
@@ -660,6 +677,17 @@ async def _replays(db: Connection, loop: str, partitions: Sequence[int]) -> list
         list(partitions),
     )
     return rows
+
+
+def _settle(
+    submitted: "Sequence[tuple[Sequence[Event], asyncio.Future[None]]]", error: Exception | None = None
+) -> None:
+    """Tell those who submitted and were not told yet."""
+    for done in (done for _, done in submitted if not done.done()):
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
 
 
 async def _first(event: asyncio.Event, seconds: float) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
@@ -65,6 +65,11 @@ class ServiceSettings(Settings):
     kafka_bootstrap_servers: str = Field(
         description="Kafka brokers to start from: host:port, comma-separated.",
         validation_alias="PANIER_KAFKA_BOOTSTRAP_SERVERS",
+    )
+    kafka_tls: DirectoryPath | None = Field(
+        default=None,
+        description="Folder with ca.crt, user.crt and user.key, with which Kafka is spoken to by TLS; unset: in plain.",
+        validation_alias="PANIER_KAFKA_TLS",
     )
     admin_token: SecretStr = Field(
         description="Bearer token of the internal API.", validation_alias="PANIER_ADMIN_TOKEN"

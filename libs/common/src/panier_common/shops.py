@@ -1,13 +1,10 @@
 """The shops as their owners configured them, followed on the compacted topic and held in memory."""
 
-import asyncio
-from contextlib import suppress
-
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord
 
+from panier_common.compacted import follow
 from panier_common.contracts.events import ShopConfigured
 from panier_common.event import decode, from_wire
 from panier_common.topics import SHOP
@@ -31,35 +28,10 @@ class ShopDirectory:
 
     async def follow(self) -> None:
         """Read the topic for as long as the process lives, beginning anew whenever the broker was away."""
-        while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._servers, enable_auto_commit=False, auto_offset_reset="earliest"
-            )
-            try:
-                await consumer.start()
-                await self._read(consumer)
-            except (KafkaError, OSError) as error:
-                log.warning("shops: the broker does not answer", error=type(error).__name__)
-                await asyncio.sleep(1)
-            finally:
-                with suppress(KafkaError, OSError):
-                    await consumer.stop()
+        await follow(self._servers, SHOP, self._take, self._level)
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        while not (numbers := consumer.partitions_for_topic(SHOP.name)):
-            await consumer._client.force_metadata_update()
-            consumer._client.add_topic(SHOP.name)
-            await asyncio.sleep(0.5)
-        partitions = [TopicPartition(SHOP.name, p) for p in numbers]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        while True:
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    self._take(record)
-            if not self.loaded:
-                self.loaded = all([await consumer.position(tp) >= ends[tp] for tp in partitions])
+    def _level(self) -> None:
+        self.loaded = True
 
     def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
         shop_id = record.key.decode() if record.key else ""

@@ -37,6 +37,11 @@ SPANS = (
     ("`send <topic>`", "PRODUCER", "the span that decided it: a webhook's, or `process <topic>`"),
     ("`process <topic>`", "CONSUMER", "the `send` span of that record"),
     ("`POST` of the Graph API", "CLIENT", "the `process panier.outbound.v1` of the message"),
+    (
+        "`open payment session`, `close payment session`",
+        "CLIENT",
+        "the `process <topic>` that decided to ask the provider",
+    ),
 )
 
 # Attributes.
@@ -50,6 +55,7 @@ GROUP = "messaging.consumer.group.name"
 MESSAGE_ID = "messaging.message.id"
 CONVERSATION = "panier.conversation.hash"
 EVENT_TYPE = "panier.event.type"
+PROVIDER = "panier.payment.provider"
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _ODD = frozenset("13579bdf")

@@ -81,9 +81,18 @@ PAYMENT = Topic("panier.payment.v1", "order_id", ("ingest",), ("checkout",), (e.
 COMMAND = Topic(
     "panier.command.v1",
     "conversation",
-    ("checkout", "console"),
-    ("checkout", "console"),
-    (e.PaymentRecorded, e.OrderAdvanced, e.CancelRequested, e.RefundRequested, e.FloorReturned),
+    ("ingest", "catalog", "cart", "checkout", "console"),
+    ("catalog", "cart", "checkout", "console"),
+    (
+        e.PaymentRecorded,
+        e.OrderAdvanced,
+        e.CancelRequested,
+        e.RefundRequested,
+        e.FloorReturned,
+        e.ConversationMerged,
+        e.StateMoved,
+        e.EventForwarded,
+    ),
 )
 OUTBOUND = Topic(
     "panier.outbound.v1",
@@ -96,7 +105,7 @@ SENT = Topic(
     "panier.sent.v1",
     "conversation",
     ("sender",),
-    ("checkout", "console"),
+    ("cart", "checkout", "console"),
     (e.MessageSent, e.MessageFailed),
 )
 IDENTITY = Topic("panier.identity.v1", "pair", ("ingest",), ("ingest",), (e.CustomersLinked,), cleanup="compact")
@@ -110,7 +119,7 @@ SHOP = Topic(
 )
 FLOOR = Topic("panier.floor.v1", "conversation", ("console",), ("checkout",), (e.FloorChanged,), cleanup="compact")
 SALES = Topic("panier.sales.v1", "shop", ("sales",), ("console",), (e.SalesCounted,))
-ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), (), (e.AccountChanged,))
+ACCOUNT = Topic("panier.account.v1", "account", ("ingest",), ("sender",), (e.AccountChanged,))
 
 TOPICS = (
     INBOUND,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import asyncpg
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 # FastAPI's own spans hold the query, and with it customers' ids and the handshake's token.
 NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+
+
+# What a request meets while PostgreSQL is away, going or coming: none of it is the request's fault.
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 class Problem(Exception):  # noqa: N818 (RFC 9457 calls it that)
@@ -51,7 +63,18 @@ def with_problems(app: FastAPI) -> FastAPI:
             return Problem(400, "invalid", fields, "see the command's help").response()
         raise error
 
+    async def unfit(_: Request, error: Exception) -> Response:
+        detail = "something in the request no database can hold: a zero character, or a number out of range"
+        return Problem(400, "invalid", detail, "leave it out").response()
+
+    async def away(_: Request, error: Exception) -> Response:
+        detail = f"the database does not answer ({type(error).__name__})"
+        return Problem(503, "no_database", detail, "try again, a command with the same key").response()
+
     app.add_exception_handler(Problem, problem)
+    for kind in _AWAY:
+        app.add_exception_handler(kind, away)
+    app.add_exception_handler(asyncpg.DataError, unfit)
     app.add_exception_handler(RequestValidationError, invalid)
     return app
 

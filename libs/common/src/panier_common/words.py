@@ -1,6 +1,7 @@
 """What services say, from their `words/<language>.toml`: one file a language, keys by dotted name."""
 
 import tomllib
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -19,6 +20,7 @@ class Words:
             if file.name.endswith(".toml")
         }
         self._first = first if first in self._texts else min(self._texts)
+        self._text = lru_cache(maxsize=4096)(self._look_up)
 
     @property
     def languages(self) -> dict[str, dict[str, str]]:
@@ -38,7 +40,7 @@ class Words:
         texts = self._of(language)
         return self(language, f"{key}.{form}" if f"{key}.{form}" in texts else f"{key}.other", n=n, **fields)
 
-    def _text(self, language: str, key: str) -> str:
+    def _look_up(self, language: str, key: str) -> str:
         texts = self._of(language)
         return texts[key] if key in texts else self._texts[self._first][key]
 

@@ -11,6 +11,7 @@ from panier_payments.provider import (
     Payable,
     PaymentError,
     Provider,
+    ProviderError,
     Session,
     SessionState,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Payable",
     "PaymentError",
     "Provider",
+    "ProviderError",
     "Session",
     "SessionState",
     "Simulated",

@@ -13,6 +13,7 @@ class OnCollection:
 
     name: ClassVar[str] = "on_collection"
     takes_payments: ClassVar[bool] = False
+    remote: ClassVar[bool] = False
 
     def __init__(self, url: str = "") -> None:
         pass

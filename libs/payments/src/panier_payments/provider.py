@@ -31,6 +31,10 @@ class BadNotification(PaymentError):  # noqa: N818 - as above
     """The body is not what the provider promises; the text says which part."""
 
 
+class ProviderError(Exception):
+    """A provider could not be asked, or gave no answer that can be used: it is asked again."""
+
+
 class Payable(msgspec.Struct, frozen=True):
     """What a provider needs to know of an order: never who the customer is."""
 
@@ -52,6 +56,9 @@ class Provider(Protocol):
     name: ClassVar[str]
     # False: nothing is paid through it, an order is placed at once and paid when it is handed over.
     takes_payments: ClassVar[bool]
+    # True: it is reached over the network. It tells no link without a session, and checkout asks it outside of
+    # any transaction, until it answers.
+    remote: ClassVar[bool]
 
     def __init__(self, url: str = "") -> None: ...
 
@@ -60,7 +67,11 @@ class Provider(Protocol):
         ...
 
     async def create_session(self, order: Payable) -> Session | None:
-        """Open a session: the same one for one order however often asked; None when it has none."""
+        """Open a session: the same one for one order however often asked; None when it has none.
+
+        Of a remote provider, `order_id` is the idempotency key. This and the two below raise ProviderError,
+        OSError or TimeoutError when there is no answer.
+        """
         ...
 
     async def look_up(self, session_id: str) -> SessionState:

@@ -44,6 +44,7 @@ class Simulated:
 
     name: ClassVar[str] = "simulated"
     takes_payments: ClassVar[bool] = True
+    remote: ClassVar[bool] = False
 
     def __init__(self, url: str = "") -> None:
         self._url = url.rstrip("/")

@@ -3,7 +3,8 @@
 from panier_common.process import Process, main
 
 from panier_cart.api import router
-from panier_cart.loops import conversations, products
+from panier_cart.loops import products, shown
+from panier_cart.merges import merging_conversations
 from panier_cart.settings import CartSettings
 
 
@@ -11,7 +12,8 @@ async def serve() -> None:
     settings = CartSettings()
     async with Process("cart", settings) as process:
         shops = process.follow_shops()
-        process.add_loop(conversations(shops))
+        process.add_loop(merging_conversations(shops))
+        process.add_loop(shown())
         catalogue = process.add_loop(products())
         process.add_check(
             "catalogue",

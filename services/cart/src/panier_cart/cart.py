@@ -44,7 +44,10 @@ class CartLine(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a customer asks of the cart, whichever way it came; `language` is the one to answer in."""
+    """What a customer asks of the cart, whichever way it came; `language` is the one to answer in.
+
+    `old` says whether the message that held the pressed button was sent long ago; None when nobody knows.
+    """
 
     conversation: str
     phone_number_id: str
@@ -54,6 +57,7 @@ class Ask(msgspec.Struct, frozen=True, omit_defaults=True):
     at: datetime
     language: str
     content: Content
+    old: bool | None = None
 
 
 class Cart(msgspec.Struct, frozen=True):

@@ -23,8 +23,17 @@ async def load_carts(db: Connection, conversations: Iterable[str]) -> dict[str, 
 async def find_cart(db: Connection, phone_number_id: str, customer: str) -> Cart | None:
     """A customer's cart by either id; the one changed last when the ids began two conversations."""
     row = await db.fetchrow(
-        "SELECT * FROM cart WHERE phone_number_id = $1 AND (user_id = $2 OR wa_id = $2) "
-        "ORDER BY updated_at DESC NULLS LAST LIMIT 1",
+        """
+        WITH own AS (
+            SELECT conversation FROM cart WHERE phone_number_id = $1 AND (user_id = $2 OR wa_id = $2)
+            UNION SELECT $1::text || ':' || $2::text
+        ), onward AS (SELECT "into" FROM merged JOIN own USING (conversation) WHERE loop = 'cart.conversations')
+        SELECT * FROM cart
+        WHERE conversation IN (SELECT conversation FROM own UNION ALL SELECT "into" FROM onward)
+        ORDER BY conversation IN (SELECT conversation FROM merged WHERE loop = 'cart.conversations'),
+                 updated_at DESC NULLS LAST
+        LIMIT 1
+        """,
         phone_number_id,
         customer,
     )
@@ -114,6 +123,42 @@ async def delete_products(db: Connection, shop_skus: Collection[tuple[str, str]]
         "WHERE product.shop = gone.shop AND product.sku = gone.sku",
         [shop for shop, _ in shop_skus],
         [sku for _, sku in shop_skus],
+    )
+
+
+async def load_shown(db: Connection, conversations: Collection[str]) -> dict[str, bytes]:
+    """What these conversations remember of messages with buttons; nothing for one that has none."""
+    rows = await db.fetch(
+        "SELECT conversation, memory FROM shown WHERE conversation = ANY($1::text[])", list(conversations)
+    )
+    return {row["conversation"]: row["memory"] for row in rows}
+
+
+async def load_all_shown(db: Connection, conversations: Collection[str]) -> dict[str, bytes]:
+    """The same, with what conversations that were merged into these remember: their buttons are still pressed."""
+    rows = await db.fetch(
+        """
+        WITH known AS (
+            SELECT own AS wanted, own AS conversation FROM unnest($1::text[]) AS own
+            UNION ALL
+            SELECT "into", conversation FROM merged WHERE loop = 'cart.conversations' AND "into" = ANY($1::text[])
+        )
+        SELECT wanted, string_agg(memory, ''::bytea ORDER BY conversation = wanted) AS memory
+        FROM known JOIN shown USING (conversation) GROUP BY wanted
+        """,
+        list(conversations),
+    )
+    return {row["wanted"]: row["memory"] for row in rows}
+
+
+async def save_shown(db: Connection, memories: Mapping[str, bytes]) -> None:
+    """Keep these memories, in one statement."""
+    conversations = sorted(memories)
+    await db.execute(
+        "INSERT INTO shown (conversation, memory) SELECT * FROM unnest($1::text[], $2::bytea[]) "
+        "ON CONFLICT (conversation) DO UPDATE SET memory = excluded.memory",
+        conversations,
+        [memories[conversation] for conversation in conversations],
     )
 
 

@@ -6,7 +6,6 @@ its way here; what the same customer asks meanwhile waits behind it, so that ans
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -22,16 +21,16 @@ from panier_common.contracts.events import (
 )
 from panier_common.contracts.inbound import Content, Order, Reply
 from panier_common.contracts.outbound import Message, clip, packed
-from panier_common.routing import CHECKOUT, parse_reply
+from panier_common.routing import CART, CHECKOUT, parse_reply
 from panier_common.routing import Reply as Press
+from panier_common.shown import OLD_AFTER
 
 from panier_cart import editing, pricing, summary
 from panier_cart.cart import Ask, Cart, Shelf
 from panier_cart.pricing import Lines, Notice, Wanted
 from panier_cart.summary import words
 
-OLD_BUTTON = timedelta(hours=24)
-_ACTING = frozenset({"more", "fewer", "remove", "empty", "start"})
+_ACTING = frozenset({"add", "more", "fewer", "remove", "empty", "start"})
 
 
 class Decision(NamedTuple):
@@ -71,7 +70,7 @@ def take_out_order(cart: Cart, event: OrderPlaced) -> Decision:
         note = editing.remaining_note(note, event.note)
     after = editing.revised(cart, lines, note, event.placed_at, event.order_id)
     after = replace(after, last_order=event.order_id)
-    return Decision(after, _changes(cart, after, event.customer))
+    return Decision(after, changes(cart, after, event.customer))
 
 
 def take_in_again(cart: Cart, event: OrderRepeated, shelf: Shelf, language: str) -> Decision:
@@ -152,10 +151,22 @@ def answer_press(cart: Cart, ask: Ask, shelf: Shelf, press: Press) -> Decision:
     """A button or row. One of another time, or for something gone, shows the cart as it is now."""
     if press.owner == CHECKOUT and press.verb != "start":
         return show(cart, ask, shelf)
-    if press.verb in _ACTING and cart.shown_at is not None and ask.at - cart.shown_at > OLD_BUTTON:
+    if acts(press) and _is_old(cart, ask):
         return show_instead(cart, ask, shelf)
     act = _PRESSES.get(press.verb)
     return act(cart, ask, shelf, press) if act else show_instead(cart, ask, shelf)
+
+
+def acts(press: Press) -> bool:
+    """Whether pressing it changes something, and so has to be meant now."""
+    return press.verb in _ACTING and press.owner == (CHECKOUT if press.verb == "start" else CART)
+
+
+def _is_old(cart: Cart, ask: Ask) -> bool:
+    """By the message that held the button; where the press names none, by when the cart last answered."""
+    if ask.old is None:
+        return cart.shown_at is not None and ask.at - cart.shown_at > OLD_AFTER
+    return ask.old
 
 
 def show(cart: Cart, ask: Ask, shelf: Shelf, lead: str = "") -> Decision:
@@ -254,14 +265,15 @@ def _decided(
     before: Cart, after: Cart, ask: Ask, messages: Sequence[Message], request: CheckoutRequested | None = None
 ) -> Decision:
     """What changed is published first, then what checkout is asked, then what the customer is told."""
-    events: tuple[Event, ...] = _changes(before, after, ask.customer)
+    events: tuple[Event, ...] = changes(before, after, ask.customer)
     if request is not None:
         events = (*events, request)
     answers = (_message(after, ask, message) for message in messages)
     return Decision(replace(after, shown_at=ask.at), (*events, *answers))
 
 
-def _changes(before: Cart, after: Cart, customer: Customer) -> tuple[CartChanged, ...]:
+def changes(before: Cart, after: Cart, customer: Customer) -> tuple[CartChanged, ...]:
+    """What others are told of a cart that became another."""
     if after.version == before.version or after.updated_at is None:
         return ()
     changed = CartChanged(

@@ -1,4 +1,4 @@
-"""How records reach the handlers and what they return reaches the database: the service's two loops.
+"""How records reach the handlers and what they return reaches the database: the service's three loops.
 
 It decides nothing: it loads, hands over, and keeps what came back in the batch's working set.
 """
@@ -14,6 +14,7 @@ from panier_common.contracts.events import (
     EnquiryRaised,
     Event,
     MessageReceived,
+    MessageSent,
     OrderPlaced,
     OrderRepeated,
     ProductChanged,
@@ -24,8 +25,10 @@ from panier_common.effects import Effect, Publish, SetTimer
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.routing import CART as ME
+from panier_common.routing import parse_reply
 from panier_common.runner import Gone, Loop
-from panier_common.topics import ENQUIRY, INBOUND, ORDER, PRODUCT
+from panier_common.shown import OLD_AFTER, is_old, remembered
+from panier_common.topics import ENQUIRY, INBOUND, ORDER, PRODUCT, SENT
 
 from panier_cart import db, handlers
 from panier_cart.cart import Ask, Cart, CatalogueAwaited, Product
@@ -53,10 +56,14 @@ class ShopsNotLoadedError(RuntimeError):
 
 @dataclass
 class Conversations:
-    """One batch's working set: carts by conversation, products by shop and sku, and whose carts changed."""
+    """One batch's working set: carts by conversation, products by shop and sku, and whose carts changed.
+
+    `shown` is what the conversations of presses remember of messages with buttons.
+    """
 
     carts: dict[str, Cart] = field(default_factory=dict)
     shelves: Mapping[str, Mapping[str, Product]] = field(default_factory=dict)
+    shown: Mapping[str, bytes] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
     def keep(self, decision: Decision) -> list[Effect]:
@@ -81,7 +88,9 @@ def conversations(shops: Shops) -> Loop[Conversations]:
         needed = {sku for received in batch for sku in _skus_of_event(received.event)}
         needed.update(sku for cart in carts.values() for sku in _skus_of_cart(cart))
         currencies = {shop.shop: shop.currency for shop in shops.by_id.values()}
-        return Conversations(carts, await db.load_products(connection, needed, currencies))
+        shelves = await db.load_products(connection, needed, currencies)
+        pressing = {_conversation(received.event) for received in batch if _names_its_message(received.event)}
+        return Conversations(carts, shelves, await db.load_all_shown(connection, pressing) if pressing else {})
 
     def decide(work: Conversations, received: Received) -> Sequence[Effect]:
         event = received.event
@@ -112,7 +121,8 @@ def _decide(work: Conversations, received: Received, shop: ShopConfigured, langu
     match received.event:
         case MessageReceived() | EnquiryRaised() as event:
             cart = _open_cart(work, event, shop)
-            return work.keep(handlers.answer(cart, _ask(event, shop, language), shelf))
+            ask = replace(_ask(event, shop, language), old=_is_old(work, event))
+            return work.keep(handlers.answer(cart, ask, shelf))
         case OrderPlaced() as event:
             return work.keep(handlers.take_out_order(_open_cart(work, event, shop), event))
         case OrderRepeated() as event:
@@ -175,6 +185,27 @@ def _ask(event: MessageReceived | EnquiryRaised, shop: ShopConfigured, language:
     )
 
 
+def _names_its_message(event: Event) -> bool:
+    """Whether this is a press that says which message held the button."""
+    if not isinstance(event, MessageReceived) or event.context is None or event.context.message_id is None:
+        return False
+    return isinstance(event.content, Reply) and _acts(event.content.id)
+
+
+def _acts(reply: str) -> bool:
+    press = parse_reply(reply)
+    return press is not None and handlers.acts(press)
+
+
+def _is_old(work: Conversations, event: MessageReceived | EnquiryRaised) -> bool | None:
+    """Whether a button of long ago was pressed, or its title typed; None when nobody knows."""
+    if isinstance(event, EnquiryRaised):
+        return None if event.shown_at is None else event.at - event.shown_at > OLD_AFTER
+    if not _names_its_message(event) or event.context is None:
+        return None
+    return is_old(work.shown.get(event.conversation, b""), event.context.message_id or "", event.at)
+
+
 def _skus_of_event(event: Event) -> Iterator[tuple[str, str]]:
     shop = _shop(event)
     if shop is None:
@@ -234,5 +265,49 @@ def products() -> Loop[Products]:
         load=_no_products,
         decide=_keep_product,
         save=save_products,
+        remembers=False,
+    )
+
+
+@dataclass
+class Shown:
+    """One batch's working set: what conversations remember of messages with buttons, and which of it is new."""
+
+    memories: dict[str, bytes]
+    changed: set[str] = field(default_factory=set)
+
+
+async def _load_memories(connection: Connection, batch: Sequence[Received]) -> Shown:
+    showing = {_conversation(received.event) for received in batch if _shows_what_acts(received.event)}
+    return Shown(await db.load_shown(connection, showing) if showing else {})
+
+
+def _shows_what_acts(event: Event) -> bool:
+    return isinstance(event, MessageSent) and any(_acts(button.id) for button in event.buttons)
+
+
+def _remember(work: Shown, received: Received) -> Sequence[Effect]:
+    event = received.event
+    if isinstance(event, MessageSent) and _shows_what_acts(event):
+        known = work.memories.get(event.conversation, b"")
+        work.memories[event.conversation] = remembered(known, event.wamid, event.at)
+        work.changed.add(event.conversation)
+    return []
+
+
+async def _save_memories(connection: Connection, work: Shown) -> None:
+    if work.changed:
+        await db.save_shown(connection, {one: work.memories[one] for one in work.changed})
+
+
+def shown() -> Loop[Shown]:
+    """When messages with the cart's acting buttons were sent. Apart, so that no answer waits for it."""
+    return Loop(
+        name="cart.shown",
+        topics=(SENT,),
+        wants=lambda topic, headers: headers.get("ce_type") == MessageSent.ce_type,
+        load=_load_memories,
+        decide=_remember,
+        save=_save_memories,
         remembers=False,
     )

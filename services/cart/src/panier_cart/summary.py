@@ -42,9 +42,10 @@ def cart_shown(cart: Cart, language: str, *, lead: str = "", notices: Sequence[N
     if not cart.lines:
         return nothing_shown(cart, language, "cart.empty", lead=lead, notices=notices)
     total = words(language, "cart.total", total=show(cart.total_minor, cart.currency, language))
+    lines = [_line_text(line, cart.currency, language) for line in cart.lines]
     paragraphs = [
         lead,
-        "\n".join([words(language, "cart.heading"), *_line_texts(cart, language)]),
+        "\n".join([words(language, "cart.heading"), *lines]),
         words(language, "cart.note", note=cart.note) if cart.note else "",
         notices_text(notices, cart.currency, language),
     ]
@@ -156,17 +157,15 @@ def _notice(notice: Notice, currency: str, language: str) -> str:
     return words(language, f"notice.{notice.kind}", name=notice.name, limit=notice.limit)
 
 
-def _line_texts(cart: Cart, language: str) -> list[str]:
-    return [
-        words(
-            language,
-            "cart.line",
-            quantity=line.quantity,
-            title=clip(line.title, NAME_LIMIT),
-            total=show(line.total_minor, cart.currency, language),
-        )
-        for line in cart.lines
-    ]
+@lru_cache(maxsize=4096)
+def _line_text(line: CartLine, currency: str, language: str) -> str:
+    return words(
+        language,
+        "cart.line",
+        quantity=line.quantity,
+        title=clip(line.title, NAME_LIMIT),
+        total=show(line.total_minor, currency, language),
+    )
 
 
 def _row(cart: Cart, line: CartLine, language: str) -> Row:

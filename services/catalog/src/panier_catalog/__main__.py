@@ -6,6 +6,7 @@ import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from panier_common import process
+from panier_common.merging import merging_memories
 from panier_common.postgres import Pool
 from panier_common.process import Process
 from panier_common.topics import PRODUCT
@@ -68,7 +69,7 @@ async def main() -> None:
         catalog.add_check("shops file", set_up.why)
         catalog.add_task("shops file", set_up.run())
         catalog.add_router(api.router(catalog.pool, partitions))
-        catalog.add_loop(loops.browsing_loop())
+        catalog.add_loop(merging_memories(loops.browsing_loop()))
         catalog.add_loop(loops.stock_loop(partitions))
         await catalog.run()
 

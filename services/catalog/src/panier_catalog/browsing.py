@@ -73,6 +73,8 @@ def asked(event: Event) -> Ask | None:
             return of_reply(reply)
         case MessageReceived(content=inbound.Text(body=body), context=context):
             return of_text(body, context)
+        case MessageReceived(content=inbound.Unknown(type=inbound.WELCOME)):
+            return Greeting()
         case _:
             return None
 

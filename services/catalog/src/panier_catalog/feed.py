@@ -231,7 +231,7 @@ def _quantity(text: str) -> int | None:
 
 def _address(name: str, text: str) -> str:
     if text and not text.lower().startswith(("https://", "http://")):
-        raise _BadRowError(f"`{name}` is `{clip(text, 60)}`, no address that begins with https://")
+        raise _BadRowError(f"`{name}` is `{clip(text, 60)}`, no address that begins with https:// or http://")
     return text
 
 

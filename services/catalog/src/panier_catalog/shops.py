@@ -3,6 +3,7 @@
 Shops that a later file leaves out stay: applying adds and changes, it never takes away.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -12,6 +13,7 @@ import msgspec
 from babel.numbers import is_currency
 from panier_common.contracts.events import Delivery, Number, ShopConfigured
 from panier_common.money import minor_units
+from panier_common.routing import WORDS
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
@@ -30,6 +32,7 @@ class _Table(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+_SHOP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -37,6 +40,8 @@ class NumberTable(_Table):
     phone_number_id: Id
     display: Text
     access_token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    # What Meta lets it send and receive, where that is not the usual 80: 20 beside the WhatsApp Business app.
+    messages_per_second: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class DeliveryTable(_Table):
@@ -67,16 +72,34 @@ class PaymentTable(_Table):
 class ShopTable(_Table):
     """One `[[shop]]` of the file. `catalogue` is a path relative to it."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+    id: str
     name: Text
     languages: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")], ...], Field(min_length=1)]
     currency: str
     timezone: str
     catalog_id: Id
     catalogue: str | None = None
+    # Meta's, for `panier templates`.
+    business_account_id: Id | None = None
     number: Annotated[tuple[NumberTable, ...], Field(min_length=1)]
     fulfilment: FulfilmentTable = FulfilmentTable()
     payment: PaymentTable = PaymentTable()
+
+    @field_validator("id")
+    @classmethod
+    def _plain_id(cls, name: str) -> str:
+        # It is a part of records' keys, of topics' and of addresses: no `+`, `|`, `/` or space.
+        if not _SHOP_ID.fullmatch(name):
+            raise ValueError(f"`{name}` is no shop id: letters, digits, `_`, `.` and `-`, at most 63, like bakery")
+        return name
+
+    @field_validator("languages")
+    @classmethod
+    def _spoken(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for language in languages:
+            if language not in WORDS and language.partition("-")[0] not in WORDS:
+                raise ValueError(f"there are no words in `{language}`; the languages there are: {', '.join(WORDS)}")
+        return languages
 
     @field_validator("currency")
     @classmethod
@@ -188,7 +211,9 @@ def configured(table: ShopTable, before: ShopConfigured | None) -> ShopConfigure
         currency=table.currency,
         timezone=table.timezone,
         catalog_id=table.catalog_id,
-        numbers=tuple(Number(n.phone_number_id, n.display, n.access_token_env) for n in table.number),
+        numbers=tuple(
+            Number(n.phone_number_id, n.display, n.access_token_env, n.messages_per_second) for n in table.number
+        ),
         collect=table.fulfilment.collect,
         delivery=table.delivery_rules(),
         payment_provider=table.payment.provider,

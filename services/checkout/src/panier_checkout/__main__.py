@@ -1,5 +1,6 @@
 """Start checkout: `python -m panier_checkout`. The only place that builds things."""
 
+from panier_common import telemetry
 from panier_common.process import Process, main
 from panier_common.words import Words
 from panier_payments import PROVIDERS, Provider
@@ -7,6 +8,8 @@ from panier_payments import PROVIDERS, Provider
 from panier_checkout.api import routes
 from panier_checkout.desk import Trade
 from panier_checkout.loops import conversations_loop, payments_loop
+from panier_checkout.merges import merging_dialogues
+from panier_checkout.provider_calls import ProviderCalls
 from panier_checkout.settings import CheckoutSettings
 
 
@@ -22,7 +25,18 @@ async def checkout() -> None:
         shops = process.follow_shops()
         trade = Trade(shops, Words("panier_checkout"), providers(settings))
         process.add_check("payment providers", trade.why_not_ready)
-        process.add_loop(conversations_loop(trade))
+        calls = ProviderCalls(process.pool, trade.providers, settings.provider_timeout_seconds)
+        conversations = process.add_loop(merging_dialogues(conversations_loop(trade, calls)))
+        if calls.needed:
+            process.add_task("provider calls", calls.run(conversations.submit))
+            telemetry.gauge(
+                "panier.provider.waiting", "Calls that payment providers have not answered yet.", calls.waiting
+            )
+            telemetry.gauge(
+                "panier.provider.waiting_seconds",
+                "Since when the oldest of them waits, by provider.",
+                calls.waiting_seconds,
+            )
         process.add_loop(payments_loop())
         process.add_router(routes(process.pool, process.producer, shops))
         await process.run()

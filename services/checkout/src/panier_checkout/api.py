@@ -44,7 +44,7 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
     @router.get("/orders")
     async def listed(shop: str, since: datetime | None = None) -> list[Document]:
         if shop not in shops.by_id:
-            raise Problem(404, "no_such_shop", f"there is no shop {shop!r}", "panier shop list")
+            raise _no_such_shop(shop)
         if since is not None and since.tzinfo is None:
             since = since.replace(tzinfo=UTC)
         async with pool.acquire() as connection:
@@ -57,10 +57,13 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
             return await _shown(connection, await _named(connection, reference))
 
     @router.get("/payment-problems")
-    async def problems() -> list[Document]:
+    async def problems(shop: str | None = None) -> list[Document]:
+        """The latest, of all shops and of no shop, or of one shop's orders."""
+        if shop is not None and shop not in shops.by_id:
+            raise _no_such_shop(shop)
         async with pool.acquire() as connection:
-            kept = await db.latest_problems(connection, PROBLEMS)
-        return [documents.problem_document(problem) for problem in kept]
+            kept = await db.latest_problems(connection, shop, PROBLEMS)
+        return [documents.problem_of_order(problem, order) for problem, order in kept]
 
     @router.post("/orders/{reference}/{what}")
     async def commanded(
@@ -81,6 +84,10 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
             return await _shown(connection, await _named(connection, result.order_id))
 
     return router
+
+
+def _no_such_shop(shop: str) -> Problem:
+    return Problem(404, "no_such_shop", f"there is no shop {shop!r}", "panier shop list")
 
 
 async def _named(connection: Connection, reference: str) -> Order:

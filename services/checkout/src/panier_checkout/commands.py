@@ -7,7 +7,7 @@ from panier_common.contracts.events import (
     OrderStatusChanged,
 )
 
-from panier_checkout import order_answers
+from panier_checkout import order_answers, sessions
 from panier_checkout.answers import Messages
 from panier_checkout.decision import Case, Decision, Result, events
 from panier_checkout.order import ADVANCES, LAWFUL, Order, Unlawful, cancellation, moved
@@ -39,7 +39,8 @@ def cancel_for_shop(case: Case, order: Order, key: str) -> Decision:
     if isinstance(gone, Unlawful):
         return _refused(case, order, gone, "cancelled", key)
     cancelled = cancellation(order, SHOP, case.at)
-    return _done(case, gone, cancelled, order_answers.cancelled(case.voice, gone, "cancelled_by_shop"), key)
+    told = order_answers.cancelled(case.voice, gone, "cancelled_by_shop")
+    return sessions.cancelled(case, gone, _done(case, gone, cancelled, told, key))
 
 
 def refund_order(case: Case, order: Order, key: str) -> Decision:

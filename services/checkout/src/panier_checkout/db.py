@@ -1,6 +1,6 @@
 """Every SQL statement of checkout. A batch is loaded and saved by a constant number of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -8,7 +8,7 @@ from asyncpg import Record
 from panier_common.contracts.events import PaymentNotified
 from panier_common.postgres import Connection
 
-from panier_checkout.decision import ProblemKept, Result, Step
+from panier_checkout.decision import Call, ProblemKept, Result, Step
 from panier_checkout.desk import Desk
 from panier_checkout.dialogue import Dialogue
 from panier_checkout.notifications import Ledger
@@ -60,6 +60,12 @@ async def load_orders(db: Connection, wanted: References) -> list[Order]:
     return [_order(row) for row in rows]
 
 
+async def load_all_orders(db: Connection, conversations: Sequence[str]) -> list[Order]:
+    """Every order of conversations that end."""
+    rows = await db.fetch("SELECT document FROM orders WHERE conversation = ANY($1::text[])", conversations)
+    return [_order(row) for row in rows]
+
+
 async def lock_serials(db: Connection, shops: Sequence[str]) -> dict[str, int]:
     """Each shop's next serial, locked until the transaction ends, in one order for all who lock."""
     rows = await db.fetch(
@@ -92,6 +98,10 @@ async def save_desk(db: Connection, desk: Desk) -> None:
         await add_problems(db, desk.problems)
     if desk.results:
         await add_results(db, desk.results)
+    if desk.settled_calls:
+        await delete_calls(db, desk.settled_calls)
+    if desk.calls:
+        await add_calls(db, list(desk.calls.values()))
 
 
 async def save_dialogues(db: Connection, dialogues: Sequence[Dialogue]) -> None:
@@ -152,6 +162,26 @@ async def add_results(db: Connection, results: Sequence[Result]) -> None:
     )
 
 
+async def delete_calls(db: Connection, settled: Collection[tuple[str, str]]) -> None:
+    done = sorted(settled)
+    await db.execute(
+        "DELETE FROM provider_call USING unnest($1::text[], $2::text[]) AS settled (order_id, what)"
+        " WHERE provider_call.order_id = settled.order_id AND provider_call.what = settled.what",
+        [order_id for order_id, _ in done],
+        [what for _, what in done],
+    )
+
+
+async def add_calls(db: Connection, calls: Sequence[Call]) -> None:
+    await db.execute(
+        "INSERT INTO provider_call"
+        " (order_id, what, home, conversation, provider, session_id, minor, currency, traceparent)"
+        " SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[],"
+        " $8::text[], $9::text[]) ON CONFLICT (order_id, what) DO NOTHING",
+        *_columns(calls, Call),
+    )
+
+
 def _columns(rows: Sequence[msgspec.Struct], kind: type[msgspec.Struct]) -> list[list[object]]:
     return [[getattr(row, name) for row in rows] for name in kind.__struct_fields__]
 
@@ -192,6 +222,50 @@ async def save_ledger(db: Connection, ledger: Ledger) -> None:
         )
     if ledger.problems:
         await add_problems(db, ledger.problems)
+
+
+# Calls of payment providers.
+
+_CALL = ", ".join(f"call.{name}" for name in Call.__struct_fields__)
+
+
+async def claim_calls(db: Connection, homes: Sequence[int], limit: int, seconds: float) -> list[tuple[Call, int]]:
+    """Calls that are due, with the number of this attempt; due again in so many seconds, should it not end."""
+    rows = await db.fetch(
+        f"""
+        WITH due AS (
+            SELECT order_id, what FROM provider_call WHERE home = ANY($1::int[]) AND due_at <= clock_timestamp()
+            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE provider_call AS call
+        SET attempts = call.attempts + 1, due_at = clock_timestamp() + make_interval(secs => $3)
+        FROM due WHERE call.order_id = due.order_id AND call.what = due.what RETURNING call.attempts, {_CALL}
+        """,  # noqa: S608 - a constant
+        homes,
+        limit,
+        seconds,
+    )
+    return [(Call(**{name: row[name] for name in Call.__struct_fields__}), row["attempts"]) for row in rows]
+
+
+async def put_off_call(db: Connection, call: Call, seconds: float) -> None:
+    await db.execute(
+        "UPDATE provider_call SET due_at = clock_timestamp() + make_interval(secs => $3)"
+        " WHERE order_id = $1 AND what = $2",
+        call.order_id,
+        call.what,
+        seconds,
+    )
+
+
+async def waiting_calls(db: Connection, homes: Sequence[int]) -> dict[str, tuple[int, float]]:
+    """provider → how many calls wait, and for how many seconds the oldest does."""
+    rows = await db.fetch(
+        "SELECT provider, count(*) AS calls, extract(epoch FROM clock_timestamp() - min(asked_at))::float8 AS seconds"
+        " FROM provider_call WHERE home = ANY($1::int[]) GROUP BY provider",
+        homes,
+    )
+    return {row["provider"]: (row["calls"], row["seconds"]) for row in rows}
 
 
 # What people look up.
@@ -236,12 +310,20 @@ async def problem_of(db: Connection, order_id: str) -> ProblemKept | None:
     return ProblemKept(**dict(row)) if row is not None else None
 
 
-async def latest_problems(db: Connection, limit: int) -> list[ProblemKept]:
+async def latest_problems(db: Connection, shop: str | None, limit: int) -> list[tuple[ProblemKept, Order | None]]:
+    """Newest first, with the order that each is about; None for an unknown one, which is of no shop."""
     rows = await db.fetch(
-        f"SELECT {_PROBLEM} FROM payment_problem ORDER BY at DESC, notification_id LIMIT $1",  # noqa: S608
+        "SELECT problem.*, orders.document FROM payment_problem AS problem"
+        " LEFT JOIN orders ON orders.order_id = lower(problem.order_id)"
+        " WHERE $1::text IS NULL OR orders.shop = $1 ORDER BY at DESC, notification_id LIMIT $2",
+        shop,
         limit,
     )
-    return [ProblemKept(**dict(row)) for row in rows]
+    names = ProblemKept.__struct_fields__
+    return [
+        (ProblemKept(**{name: row[name] for name in names}), None if row["document"] is None else _order(row))
+        for row in rows
+    ]
 
 
 async def result_of(db: Connection, key: str) -> Result | None:

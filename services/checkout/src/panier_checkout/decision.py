@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 from panier_common.contracts.events import Customer, Event, MessageRequested, ShopConfigured
 from panier_common.contracts.outbound import Message, packed
 from panier_common.effects import Effect, Publish
-from panier_payments import Payable, Provider
+from panier_payments.provider import Payable, Provider
 
 from panier_checkout.dialogue import Dialogue
 from panier_checkout.order import Order
@@ -48,6 +49,23 @@ class Result(Struct, frozen=True):
     hint: str = ""
 
 
+class Call(Struct, frozen=True):
+    """A provider reached over the network is to open an order's session, or to close it.
+
+    `home` is the conversation's, whose owner asks; `session_id` is empty for what is to be opened.
+    """
+
+    order_id: str
+    what: Literal["open", "close"]
+    home: int
+    conversation: str
+    provider: str
+    session_id: str
+    minor: int
+    currency: str
+    traceparent: str | None = None
+
+
 class Addressee(Struct, frozen=True):
     """Whom a message is for, and the wamid and time of the message of theirs that it answers, if any."""
 
@@ -62,6 +80,7 @@ class Case:
     """All that a handler may know: `orders` are the conversation's that the record could be about.
 
     `number` is the one that an order placed now would get. `to` is None when nobody waits for an answer.
+    `home` and `traceparent` are for what is asked outside because of it.
     """
 
     id: str
@@ -74,6 +93,8 @@ class Case:
     providers: Mapping[str, Provider]
     voice: Voice
     to: Addressee | None = None
+    home: int = 0
+    traceparent: str | None = None
 
     def find(self, reference: str) -> Order | None:
         """This conversation's order with that id or number."""
@@ -88,8 +109,15 @@ class Case:
         """Who takes the money of an order placed now."""
         return self.providers[self.shop.payment_provider]
 
+    def is_remote(self, order: Order) -> bool:
+        """Whether the provider that the order was placed with is reached over the network."""
+        provider = self.providers.get(order.provider)
+        return provider is not None and provider.remote
+
     def link(self, order: Order) -> str:
-        """Where the order can be paid: with the provider that it was placed with."""
+        """Where the order can be paid, with the provider that it was placed with; empty before it told."""
+        if order.pay_url:
+            return order.pay_url
         payable = Payable(order.order_id, order.total_minor, order.currency)
         return self.providers[order.provider].link(payable) or ""
 
@@ -102,6 +130,11 @@ class Case:
     def tell(self, order: Order, messages: Sequence[Message], lane: str = "news") -> tuple[Effect, ...]:
         """What nobody asked for, to the customer of an order."""
         return self.say(Addressee(order.phone_number_id, order.customer), messages, lane)
+
+    def reply_to(self, order: Order, messages: Sequence[Message]) -> tuple[Effect, ...]:
+        """Answers to the press that placed the order, which had to wait for its provider."""
+        to = Addressee(order.phone_number_id, order.customer, order.caused_by or None, order.placed_at)
+        return self.say(to, messages, "answer")
 
     def say(self, to: Addressee, messages: Sequence[Message], lane: str) -> tuple[Effect, ...]:
         return tuple(
@@ -125,7 +158,10 @@ class Case:
 
 
 class Decision(Struct, frozen=True):
-    """Rows as they should be now, and what follows; None and empty: unchanged."""
+    """Rows as they should be now, and what follows; None and empty: unchanged.
+
+    `calls` are to be made of providers; `settled` are answered by this, or wanted no more, by order and what.
+    """
 
     effects: tuple[Effect, ...] = ()
     dialogue: Dialogue | None = None
@@ -133,6 +169,8 @@ class Decision(Struct, frozen=True):
     history: tuple[Step, ...] = ()
     problem: ProblemKept | None = None
     result: Result | None = None
+    calls: tuple[Call, ...] = ()
+    settled: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Decision()

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from panier_common.contracts.events import ShopConfigured
 from panier_common.effects import Effect
-from panier_common.event import Received
-from panier_payments import Provider
+from panier_common.event import TRACEPARENT, Received
+from panier_payments.provider import Provider
 
-from panier_checkout.decision import Addressee, Case, Decision, ProblemKept, Result, Step
+from panier_checkout.decision import Addressee, Call, Case, Decision, ProblemKept, Result, Step
 from panier_checkout.dialogue import Dialogue
 from panier_checkout.order import Order, number_of
 from panier_checkout.voice import Voice, WordBook
@@ -59,6 +59,8 @@ class Desk:
     history: list[Step] = field(default_factory=list)
     problems: list[ProblemKept] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    calls: dict[tuple[str, str], Call] = field(default_factory=dict)
+    settled_calls: set[tuple[str, str]] = field(default_factory=set)
 
     def dialogue(self, conversation: str) -> Dialogue:
         return self.dialogues.get(conversation) or Dialogue(conversation)
@@ -89,6 +91,8 @@ class Desk:
             providers=trade.providers,
             voice=Voice(trade.words, received.language or shop.languages[0], shop.timezone),
             to=to,
+            home=received.partition,
+            traceparent=received.headers.get(TRACEPARENT),
         )
 
     def take(self, decision: Decision) -> tuple[Effect, ...]:
@@ -106,7 +110,16 @@ class Desk:
         if decision.result is not None:
             self.results.append(decision.result)
             self.answered.add(decision.result.key)
+        for done in decision.settled:
+            self.calls.pop(done, None)
+            self.settled_calls.add(done)
+        self.calls.update({(call.order_id, call.what): call for call in decision.calls})
         return decision.effects
+
+    def adopt(self, order: Order) -> None:
+        """An order that was another conversation's until now."""
+        self.orders.setdefault(order.conversation, {})[order.order_id] = order
+        self.changed_orders[order.order_id] = order
 
     def _keep_order(self, order: Order) -> None:
         known = self.orders.setdefault(order.conversation, {})

@@ -9,13 +9,17 @@ from msgspec.structs import replace
 from panier_common import event as wire
 from panier_common import routing
 from panier_common.contracts import inbound as m
-from panier_common.contracts.events import Button, CheckoutRequested, MessageReceived
+from panier_common.contracts.events import Button, CheckoutRequested, MessageReceived, MessageSent
 from panier_common.event import Received
+from panier_common.shown import OLD_AFTER, is_old, remembered
 
 from panier_checkout.draft import Draft
 
 # Presses that wait for the answer about stock; more than these are answered by it as well.
 HELD_LIMIT = 64
+# What these do has to be meant now; the others only show.
+_ABOUT_THE_DRAFT = frozenset({"collect", "deliver", "confirm", "dismiss"})
+_ACTING = _ABOUT_THE_DRAFT | {"cancel", "again"}
 
 
 class Held(Struct, frozen=True):
@@ -34,8 +38,9 @@ class Held(Struct, frozen=True):
 
 
 class Dialogue(Struct, frozen=True, omit_defaults=True):
-    """`buttons` are those of the last message sent; `last_summary` is the draft whose summary was sent last.
+    """`buttons` are those of the last message, sent at `buttons_at`; `shown` remembers when others were.
 
+    `last_summary` is the draft whose summary was sent last.
     `cart_asked` is the wamid of the request for which the cart was asked anew: it is asked once for each.
     """
 
@@ -45,6 +50,8 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
     last_order: str | None = None
     cart_asked: str = ""
     buttons: tuple[Button, ...] = ()
+    buttons_at: datetime | None = None
+    shown: bytes = b""
     held: tuple[Held, ...] = ()
     person: bool = False
     floor_version: int = -1
@@ -64,6 +71,27 @@ def holding(dialogue: Dialogue, received: Received) -> Dialogue:
         received.language,
     )
     return replace(dialogue, held=(*dialogue.held, held)[:HELD_LIMIT])
+
+
+def showing(dialogue: Dialogue, sent: MessageSent) -> Dialogue:
+    """The dialogue once this message was sent."""
+    shown = dialogue.shown
+    if any(acts(routing.parse_reply(button.id)) for button in sent.buttons):
+        shown = remembered(shown, sent.wamid, sent.at)
+    return replace(dialogue, buttons=sent.buttons, buttons_at=sent.at, shown=shown)
+
+
+def acts(reply: routing.Reply | None) -> bool:
+    """Whether pressing it changes something of checkout's."""
+    return reply is not None and reply.owner == routing.CHECKOUT and reply.verb in _ACTING
+
+
+def is_old_press(dialogue: Dialogue, message: MessageReceived) -> bool:
+    """Whether the button that was pressed, or whose title was typed, was sent too long ago."""
+    if isinstance(message.content, m.Text):
+        return dialogue.buttons_at is not None and message.at - dialogue.buttons_at > OLD_AFTER
+    holder = message.context.message_id if message.context is not None else None
+    return holder is not None and is_old(dialogue.shown, holder, message.at)
 
 
 def typed_press(text: str, buttons: Sequence[Button]) -> Button | None:
@@ -93,8 +121,4 @@ def about_the_draft(received: Received, reply: routing.Reply | None) -> bool:
     """Whether a record has to wait while the draft is frozen."""
     if isinstance(received.event, CheckoutRequested):
         return True
-    return (
-        reply is not None
-        and reply.owner == routing.CHECKOUT
-        and reply.verb in {"collect", "deliver", "confirm", "dismiss"}
-    )
+    return reply is not None and reply.owner == routing.CHECKOUT and reply.verb in _ABOUT_THE_DRAFT

@@ -60,6 +60,16 @@ def order_with_history(order: Order, steps: Sequence[Step], problem: ProblemKept
     }
 
 
+def problem_of_order(problem: ProblemKept, order: Order | None) -> Document:
+    """A problem of the list: what people call the order, and whose it is, when it is one of ours."""
+    return {
+        **problem_document(problem),
+        "number": order.number if order is not None else None,
+        "shop": order.shop if order is not None else None,
+        "conversation": problem.conversation,
+    }
+
+
 def problem_document(problem: ProblemKept) -> Document:
     return {
         "order_id": problem.order_id,

@@ -4,7 +4,7 @@ A conversation has at most one draft. Its id is given anew with every summary, s
 older summary can never confirm something the customer did not read.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -12,12 +12,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from panier_common.contracts.events import Address, CheckoutRequested, Customer, Line, StockRefused
+from panier_common.shown import OLD_AFTER
 
 from panier_checkout.fulfilment import Way, WayName
 
 ADDRESS_LIMIT = 1000
-# A question or a button older than this shows the present state instead of acting.
-STALE_AFTER = timedelta(hours=24)
 
 _ORDERS = UUID("b1c1f8d2-5f5e-5a43-8f5c-9a2f6a1d7e10")
 
@@ -119,7 +118,7 @@ def frozen(draft: Draft, confirmed: Confirmed) -> Draft:
 
 def is_stale(draft: Draft, at: datetime) -> bool:
     """Whether the present question was asked too long before `at`."""
-    return at - draft.asked_at > STALE_AFTER
+    return at - draft.asked_at > OLD_AFTER
 
 
 def waits_for_address(draft: Draft | None, at: datetime) -> bool:

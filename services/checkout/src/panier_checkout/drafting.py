@@ -16,7 +16,7 @@ from panier_common.contracts.events import (
 )
 from panier_common.effects import DropTimer, Effect, SetTimer
 
-from panier_checkout import answers, order_answers
+from panier_checkout import answers, order_answers, sessions
 from panier_checkout import draft as drafts
 from panier_checkout.decision import Addressee, Case, Decision, events
 from panier_checkout.draft import Confirmed, Draft
@@ -131,6 +131,17 @@ def confirm(case: Case, draft_id: str) -> Decision:
     return Decision((*events(asked), overdue), dialogue=replace(case.dialogue, draft=frozen))
 
 
+def show_present(case: Case, draft_id: str) -> Decision:
+    """What an old button is answered with: the question as it stands, else what became of its summary."""
+    draft, wanted = case.dialogue.draft, draft_id or case.dialogue.last_summary
+    if draft is not None:
+        return ask_again(case, draft)
+    ordered = case.orders.get(drafts.order_id_of(wanted)) if wanted else None
+    if ordered is not None:
+        return Decision(case.answer(*order_answers.detail(case.voice, ordered)))
+    return Decision(case.answer(*answers.no_draft(case.voice)))
+
+
 def dismiss(case: Case) -> Decision:
     """No more questions; the cart stays as it is. Not after all: a summary that was confirmed is an order."""
     ordered = case.orders.get(drafts.order_id_of(case.dialogue.last_summary)) if case.dialogue.last_summary else None
@@ -140,7 +151,10 @@ def dismiss(case: Case) -> Decision:
 
 
 def place_order(case: Case, draft: Draft) -> Decision:
-    """The stock is reserved: the order exists, and the customer can pay or knows when to."""
+    """The stock is reserved: the order exists, and the customer can pay or knows when to.
+
+    A provider reached over the network is asked for the link first: the answer to the press follows then.
+    """
     order = _ordered(case, draft)
     placed = OrderPlaced(
         conversation=order.conversation,
@@ -166,11 +180,17 @@ def place_order(case: Case, draft: Draft) -> Decision:
     if order.state == "awaiting_payment":
         seconds = case.shop.expires_after_seconds
         effects += _payment_waits(order, seconds)
+        if case.provider.remote:
+            return replace(_placed(case, order, effects), calls=(sessions.opening(case, order),))
         messages = order_answers.placed_to_pay(case.voice, order, case.link(order), seconds)
     else:
         messages = order_answers.placed_unpaid(case.voice, order)
+    return _placed(case, order, (*effects, *case.say(to, messages, "answer")))
+
+
+def _placed(case: Case, order: Order, effects: tuple[Effect, ...]) -> Decision:
     return Decision(
-        (*effects, *case.say(to, messages, "answer")),
+        effects,
         dialogue=replace(case.dialogue, draft=None, last_order=order.order_id),
         order=order,
         history=(case.step(order, "placed", "customer"),),

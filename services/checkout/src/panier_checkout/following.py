@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from panier_common.contracts.events import OrderRepeated
 
-from panier_checkout import order_answers
+from panier_checkout import order_answers, sessions
 from panier_checkout.decision import Case, Decision, events
 from panier_checkout.order import Order, Unlawful, cancellation, moved
 from panier_checkout.paying import no_more_waits
@@ -35,7 +35,10 @@ def show_order(case: Case, order: Order) -> Decision:
 def pay_order(case: Case, order: Order) -> Decision:
     if order.state != "awaiting_payment":
         return Decision(case.answer(*order_answers.nothing_to_pay(case.voice, order)))
-    return Decision(case.answer(*order_answers.pay_link(case.voice, "payment.link", order, case.link(order))))
+    link = case.link(order)
+    if not link:
+        return Decision(case.answer(*order_answers.link_delayed(case.voice, order)))
+    return Decision(case.answer(*order_answers.pay_link(case.voice, "payment.link", order, link)))
 
 
 def cancel_order(case: Case, order: Order) -> Decision:
@@ -44,7 +47,7 @@ def cancel_order(case: Case, order: Order) -> Decision:
     if isinstance(gone, Unlawful):
         return Decision(case.answer(*order_answers.not_cancellable(case.voice, order)))
     cancelled = cancellation(order, "customer", case.at)
-    return Decision(
+    decision = Decision(
         (
             *events(cancelled),
             *no_more_waits(gone),
@@ -53,6 +56,7 @@ def cancel_order(case: Case, order: Order) -> Decision:
         order=gone,
         history=(case.step(gone, "cancelled", "customer"),),
     )
+    return sessions.cancelled(case, gone, decision)
 
 
 def repeat_order(case: Case, order: Order) -> Decision:

@@ -9,11 +9,12 @@ from panier_common.contracts import inbound as m
 from panier_common.effects import Effect
 from panier_common.event import Received
 
-from panier_checkout import answers, commands, drafting, following, paying
+from panier_checkout import answers, commands, drafting, following, paying, sessions
 from panier_checkout import dialogue as dialogues
 from panier_checkout import draft as drafts
 from panier_checkout.decision import NOTHING, Addressee, Case, Decision, Result, events
 from panier_checkout.desk import Desk, Trade
+from panier_checkout.sessions import OpeningDelayed, SessionEnded, SessionOpened
 from panier_checkout.waits import PaymentHalfway, PaymentOverdue, StockOverdue
 
 Press = Callable[[Case, str], Decision]
@@ -29,6 +30,15 @@ PRESSES: dict[str, Press] = {
     "cancel": following.with_order(following.cancel_order),
     "again": following.with_order(following.repeat_order),
 }
+# What an old button shows instead of what it once offered to do.
+PRESENT: dict[str, Press] = {
+    "collect": drafting.show_present,
+    "deliver": drafting.show_present,
+    "confirm": drafting.show_present,
+    "dismiss": drafting.show_present,
+    "cancel": following.with_order(following.show_order),
+    "again": following.with_order(following.show_order),
+}
 
 
 def decide(trade: Trade, desk: Desk, received: Received) -> Sequence[Effect]:
@@ -42,10 +52,12 @@ def decide(trade: Trade, desk: Desk, received: Received) -> Sequence[Effect]:
             return _stock(trade, desk, received, answer)
         case e.PaymentRecorded() | PaymentHalfway() | PaymentOverdue() as money:
             return _money(trade, desk, received, money)
+        case SessionOpened() | SessionEnded() | OpeningDelayed() as answer:
+            return _provider(trade, desk, received, answer)
         case e.OrderAdvanced() | e.CancelRequested() | e.RefundRequested() as command:
             return _command(trade, desk, received, command)
-        case e.MessageSent(conversation=conversation, buttons=buttons):
-            return desk.take(Decision(dialogue=replace(desk.dialogue(conversation), buttons=buttons)))
+        case e.MessageSent() as sent:
+            return desk.take(Decision(dialogue=dialogues.showing(desk.dialogue(sent.conversation), sent)))
         case e.FloorChanged() as floor:
             return desk.take(_floor(desk, floor))
         case _:
@@ -90,10 +102,11 @@ def _pressed(case: Case, message: e.MessageReceived, press: str, reply: routing.
         # Only a typed title comes here with another service's id: that service acts on it.
         text = message.content.body if isinstance(message.content, m.Text) else ""
         return Decision(events(_enquiry(case, message, owner, text, press)))
-    act = PRESSES.get(reply.verb) if reply is not None else None
-    if act is None or reply is None:
+    if reply is None or reply.verb not in PRESSES:
         return Decision(case.answer(*answers.gone(case.voice)))
-    return act(case, reply.argument)
+    if reply.verb in PRESENT and dialogues.is_old_press(case.dialogue, message):
+        return PRESENT[reply.verb](case, reply.argument)
+    return PRESSES[reply.verb](case, reply.argument)
 
 
 def _form(case: Case, response: str) -> Decision:
@@ -115,6 +128,7 @@ def _enquiry(case: Case, message: e.MessageReceived, owner: str, text: str, repl
         wamid=message.wamid,
         at=message.at,
         reply_id=reply_id,
+        shown_at=case.dialogue.buttons_at if reply_id is not None else None,
     )
 
 
@@ -184,7 +198,15 @@ def _money(
         case PaymentHalfway():
             return desk.take(paying.remind_of_payment(case, order))
         case PaymentOverdue():
-            return desk.take(paying.expire_order(case, order))
+            overdue = sessions.close_overdue if case.is_remote(order) else paying.expire_order
+            return desk.take(overdue(case, order))
+
+
+def _provider(trade: Trade, desk: Desk, received: Received, answer: sessions.Answer) -> Sequence[Effect]:
+    order = desk.own_order(answer.conversation, answer.order_id)
+    if order is None:
+        return ()
+    return desk.take(sessions.answered(desk.case(trade, received, answer.conversation, order.shop), order, answer))
 
 
 def _command(

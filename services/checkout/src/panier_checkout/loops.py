@@ -13,7 +13,9 @@ from panier_checkout import db, notifications
 from panier_checkout.desk import Desk, Trade
 from panier_checkout.handlers import decide
 from panier_checkout.notifications import Ledger
+from panier_checkout.provider_calls import ProviderCalls
 from panier_checkout.references import conversations, references
+from panier_checkout.sessions import ANSWERS
 from panier_checkout.waits import TIMER_EVENTS
 
 _WANTED = types_of(
@@ -37,7 +39,12 @@ def _wants(topic: str, headers: Headers) -> bool:
     return headers.get("ce_type") in _WANTED
 
 
-def conversations_loop(trade: Trade) -> Loop[Desk]:
+def conversations_loop(trade: Trade, calls: ProviderCalls) -> Loop[Desk]:
+    def committed(desk: Desk) -> None:
+        _count_desk(desk)
+        if desk.calls:
+            calls.wake()
+
     return Loop(
         name="checkout.conversations",
         topics=(
@@ -52,8 +59,10 @@ def conversations_loop(trade: Trade) -> Loop[Desk]:
         load=partial(load_desk, trade),
         decide=partial(decide, trade),
         save=db.save_desk,
-        timer_events=TIMER_EVENTS,
-        on_commit=_count_desk,
+        timer_events=(*TIMER_EVENTS, *ANSWERS),
+        on_commit=committed,
+        on_take_over=calls.take_over,
+        on_release=calls.release,
     )
 
 
@@ -63,6 +72,10 @@ async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Receiv
     wanted = references(batch, desk.dialogues, trade.languages)
     if wanted.order_ids or wanted.latest:
         for order in await db.load_orders(connection, wanted):
+            desk.orders.setdefault(order.conversation, {})[order.order_id] = order
+    ending = sorted({r.event.conversation for r in batch if isinstance(r.event, e.ConversationMerged)})
+    if ending:
+        for order in await db.load_all_orders(connection, ending):
             desk.orders.setdefault(order.conversation, {})[order.order_id] = order
     placing = {received.event.shop for received in batch if isinstance(received.event, e.StockReserved)}
     if placing:

@@ -30,7 +30,10 @@ _FIRST = 100
 
 
 class Order(Struct, frozen=True):
-    """`provider` is asked for the money, `paid_by` the notification that paid; fees are in `total_minor`."""
+    """`provider` is asked for the money, `paid_by` the notification that paid; fees are in `total_minor`.
+
+    `session_id` and `pay_url` are what a provider reached over the network told; else they are empty.
+    """
 
     order_id: str
     number: str
@@ -51,6 +54,8 @@ class Order(Struct, frozen=True):
     provider: str
     note: str = ""
     paid_by: str | None = None
+    session_id: str = ""
+    pay_url: str = ""
 
 
 class Unlawful(Struct, frozen=True):

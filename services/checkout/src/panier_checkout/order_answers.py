@@ -43,6 +43,12 @@ def placed_to_pay(voice: Voice, order: Order, link: str, seconds: float) -> Mess
     return pay_link(voice, "placed.to_pay", order, link, within=within)
 
 
+def link_delayed(voice: Voice, order: Order) -> Messages:
+    """The provider has not told where to pay yet."""
+    body = voice("payment.link_delayed", number=order.number)
+    return with_buttons([], body, _detail(voice, order), _cancel(voice, order), voice.person())
+
+
 def placed_unpaid(voice: Voice, order: Order) -> Messages:
     """Paid when it is handed over, or with nothing to pay."""
     key = "placed.free" if order.total_minor == 0 else f"placed.{order.fulfilment.way}"

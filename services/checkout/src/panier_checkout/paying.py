@@ -57,7 +57,7 @@ def problem_of(told: PaymentRecorded, reason: str, conversation: str | None) -> 
 
 def remind_of_payment(case: Case, order: Order) -> Decision:
     """Once, at half of the time."""
-    if order.state != "awaiting_payment":
+    if order.state != "awaiting_payment" or not case.link(order):
         return NOTHING
     left = case.voice.count("minutes", round(case.shop.expires_after_seconds / 120))
     reminder = order_answers.pay_link(case.voice, "payment.reminder", order, case.link(order), within=left)
@@ -65,7 +65,7 @@ def remind_of_payment(case: Case, order: Order) -> Decision:
 
 
 def expire_order(case: Case, order: Order) -> Decision:
-    """The time is over and the session closed unpaid: the providers here close theirs at once."""
+    """The time is over, and nobody can pay any more."""
     gone = moved(order, "expired")
     if isinstance(gone, Unlawful):
         return NOTHING

@@ -15,3 +15,9 @@ class CheckoutSettings(DatabaseSettings):
         description="The simulated provider's payment page; the order id follows as a path segment.",
         validation_alias="PANIER_SIMULATED_PAYMENT_URL",
     )
+    provider_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=60,
+        description="How long a payment provider reached over the network may take to answer one call.",
+    )

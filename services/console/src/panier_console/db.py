@@ -9,6 +9,9 @@ from panier_common.postgres import Connection
 
 from panier_console.inbox import Inbox
 
+# The loop whose merges are asked for.
+CONVERSATIONS = "console.conversations"
+
 
 class Inbound(NamedTuple):
     """A row of `inbound_message`."""
@@ -59,14 +62,15 @@ async def save_inboxes(db: Connection, inboxes: Sequence[Inbox]) -> None:
     await db.execute(
         """
         INSERT INTO inbox (conversation, phone_number_id, shop, user_id, wa_id, person, version,
-                           unanswered_since, told_at, last_at)
+                           unanswered_since, told_at, last_at, coming_at)
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
-                             $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+                             $7::bigint[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+                             $11::timestamptz[])
         ON CONFLICT (conversation) DO UPDATE SET
             shop = excluded.shop, user_id = excluded.user_id, wa_id = excluded.wa_id,
             person = excluded.person, version = excluded.version,
             unanswered_since = excluded.unanswered_since, told_at = excluded.told_at,
-            last_at = excluded.last_at
+            last_at = excluded.last_at, coming_at = excluded.coming_at
         """,
         [row.conversation for row in inboxes],
         [row.phone_number_id for row in inboxes],
@@ -78,6 +82,7 @@ async def save_inboxes(db: Connection, inboxes: Sequence[Inbox]) -> None:
         [row.unanswered_since for row in inboxes],
         [row.told_at for row in inboxes],
         [row.last_at for row in inboxes],
+        [row.coming_at for row in inboxes],
     )
 
 
@@ -122,12 +127,26 @@ async def save_deliveries(db: Connection, deliveries: Collection[Delivery]) -> N
 
 
 async def find_conversations(db: Connection, phone_number_id: str, customer: str) -> list[str]:
-    """The conversations of a customer by either id, the one that moved last first."""
+    """The conversations of a customer by any id: the present one that moved last first, then merged ones."""
     rows = await db.fetch(
-        "SELECT conversation FROM inbox WHERE phone_number_id = $1 AND (user_id = $2 OR wa_id = $2) "
-        "ORDER BY last_at DESC NULLS LAST",
+        """
+        WITH own AS (
+            SELECT conversation FROM inbox
+            WHERE phone_number_id = $1 AND (user_id = $2 OR wa_id = $2 OR conversation = $1::text || ':' || $2::text)
+        ), present AS (
+            SELECT coalesce(m."into", own.conversation) AS conversation FROM own
+            LEFT JOIN merged m ON m.loop = $3 AND m.conversation = own.conversation
+        ), every AS (
+            SELECT conversation, false AS ended FROM present
+            UNION SELECT m.conversation, true FROM merged m JOIN present p ON m."into" = p.conversation
+            WHERE m.loop = $3
+        )
+        SELECT conversation FROM every LEFT JOIN inbox USING (conversation)
+        ORDER BY ended, last_at DESC NULLS LAST
+        """,
         phone_number_id,
         customer,
+        CONVERSATIONS,
     )
     return [row["conversation"] for row in rows]
 

@@ -74,10 +74,18 @@ def answer_press(inbox: Inbox, asked: MessageReceived | EnquiryRaised, reply: st
 def call_person(inbox: Inbox, asked: MessageReceived | EnquiryRaised, language: str) -> Decision:
     """The shop is called, once: the machine keeps quiet on free text until it is handed the floor again."""
     if inbox.person:
-        return Decision(floor.waits(inbox, asked.at))
+        return say_coming(floor.waits(inbox, asked.at), asked, language)
     inbox = floor.given(inbox, asked.at)
     said = _said(asked, words(language, "person.called"), language, offers_person=False)
     return Decision(inbox, (_floor_of(inbox, asked.shop or "", asked), said))
+
+
+def say_coming(inbox: Inbox, asked: MessageReceived | EnquiryRaised, language: str) -> Decision:
+    """Asked for again while somebody has the floor: one short line, not for each press."""
+    if not floor.may_say_coming(inbox, asked.at):
+        return Decision(inbox)
+    said = _said(asked, words(language, "person.coming"), language, offers_person=False)
+    return Decision(replace(inbox, coming_at=asked.at), (said,))
 
 
 def tell_what_can_be_read(inbox: Inbox, message: MessageReceived, language: str) -> Decision:
@@ -98,6 +106,8 @@ def hand_back(inbox: Inbox, event: FloorReturned) -> Decision:
 
 def _wants_a_person(content: m.Content) -> bool:
     """Whether a person who has the floor would want to answer this: not a button, cart or form."""
+    if content == m.Unknown(m.WELCOME):
+        return False
     return isinstance(content, m.Text | m.Media | m.Contacts | m.Location | m.Unsupported | m.Unknown)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 from panier_common.contracts.events import Customer
 
-# One line about media is a help, one for each picture of ten is noise.
+# One line about media, or about a person who is coming, is a help; one for each of ten is noise.
 TOLD_AGAIN_AFTER = timedelta(minutes=10)
 
 
@@ -23,6 +23,7 @@ class Inbox(msgspec.Struct, frozen=True):
     unanswered_since: datetime | None = None
     told_at: datetime | None = None
     last_at: datetime | None = None
+    coming_at: datetime | None = None
 
 
 def heard(inbox: Inbox, shop: str | None, customer: Customer, at: datetime) -> Inbox:
@@ -43,7 +44,7 @@ def waits(inbox: Inbox, at: datetime) -> Inbox:
 
 def given(inbox: Inbox, at: datetime) -> Inbox:
     """A person of the shop has the floor."""
-    return replace(waits(inbox, at), person=True, version=inbox.version + 1)
+    return replace(waits(inbox, at), person=True, version=inbox.version + 1, coming_at=None)
 
 
 def handed_back(inbox: Inbox) -> Inbox:
@@ -54,3 +55,28 @@ def handed_back(inbox: Inbox) -> Inbox:
 def may_tell(inbox: Inbox, at: datetime) -> bool:
     """Whether the customer may be told again what can be read here."""
     return inbox.told_at is None or at - inbox.told_at >= TOLD_AGAIN_AFTER
+
+
+def may_say_coming(inbox: Inbox, at: datetime) -> bool:
+    """Whether the customer may be told again that a person is coming."""
+    return inbox.coming_at is None or at - inbox.coming_at >= TOLD_AGAIN_AFTER
+
+
+def joined(mine: Inbox, theirs: Inbox) -> Inbox:
+    """Two conversations of one customer: a person who answered in one answers in both."""
+    takes_floor = theirs.person and not mine.person
+    return replace(
+        mine,
+        shop=mine.shop or theirs.shop,
+        user_id=mine.user_id or theirs.user_id,
+        wa_id=mine.wa_id or theirs.wa_id,
+        person=mine.person or theirs.person,
+        version=mine.version + 1 if takes_floor else mine.version,
+        unanswered_since=min(_times(mine.unanswered_since, theirs.unanswered_since), default=None),
+        told_at=max(_times(mine.told_at, theirs.told_at), default=None),
+        last_at=max(_times(mine.last_at, theirs.last_at), default=None),
+    )
+
+
+def _times(*times: datetime | None) -> list[datetime]:
+    return [one for one in times if one is not None]

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 
+from panier_common.identity_directory import IdentityDirectory
 from panier_common.process import Process, main
-from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, PAYMENT
+from panier_common.topics import ACCOUNT, COMMAND, DELIVERY, IDENTITY, INBOUND, PAYMENT
 from panier_common.web import Server
 
 from panier_ingest import metrics
@@ -14,6 +15,7 @@ from panier_ingest.settings import IngestSettings
 
 # Longer than a load balancer keeps an idle connection (60 s is usual): who closes first must not be the server.
 KEEP_ALIVE_SECONDS = 75
+TOPICS = (INBOUND, DELIVERY, PAYMENT, ACCOUNT, IDENTITY, COMMAND)
 
 
 async def serve() -> None:
@@ -21,9 +23,12 @@ async def serve() -> None:
     async with Process("ingest", settings) as process:
         metrics.register()
         shops = process.follow_shops()
-        publisher = Publisher(process.producer, (INBOUND, DELIVERY, PAYMENT, ACCOUNT), settings.acknowledge_seconds)
+        identities = IdentityDirectory(settings.kafka_bootstrap_servers)
+        process.add_task("identities", identities.follow())
+        process.add_check("identities", identities.why_not_ready)
+        publisher = Publisher(process.producer, TOPICS, settings.acknowledge_seconds)
         process.add_check("kafka", publisher.trouble)
-        app = create_app(settings, shops, publisher)
+        app = create_app(settings, shops, identities, publisher)
         public = Server(app, settings.host, settings.port, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
         process.add_task("door", _open(public, publisher, settings))
         await process.run()
@@ -35,11 +40,12 @@ async def _open(public: Server, publisher: Publisher, settings: IngestSettings) 
     publishing = asyncio.create_task(publisher.run(), name="publisher")
     try:
         await public.start()
-        await publishing
+        await asyncio.wait([publishing])  # not awaited itself: being cancelled here must not cancel it yet
+        publishing.result()
     finally:
         await public.stop()
         publishing.cancel()
-        await publisher.stop()
+        await asyncio.wait([publishing])
 
 
 def _check_port(host: str, port: int) -> None:

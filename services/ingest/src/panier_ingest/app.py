@@ -15,6 +15,7 @@ from opentelemetry.trace import Span
 from panier_common import telemetry
 from panier_common.contracts.events import PaymentNotified
 from panier_common.event import inbound_id
+from panier_common.identity_directory import IdentityDirectory
 from panier_common.shops import ShopDirectory
 from panier_payments import PROVIDERS, BadNotification, BadSignature
 
@@ -30,7 +31,9 @@ from panier_ingest.settings import IngestSettings
 PAYMENTS_PATH = "/webhooks/payments/{provider}"
 
 
-def create_app(settings: IngestSettings, shops: ShopDirectory, publisher: Publisher) -> Door:
+def create_app(
+    settings: IngestSettings, shops: ShopDirectory, identities: IdentityDirectory, publisher: Publisher
+) -> Door:
     """The application of the public port. The door stands before the framework, not among its middleware:
     what the framework does around each request costs as much as the door's own work.
     """
@@ -51,6 +54,7 @@ def create_app(settings: IngestSettings, shops: ShopDirectory, publisher: Publis
         app,
         secrets=settings.app_secrets,
         shops=shops,
+        identities=identities,
         publisher=publisher,
         room=room,
         retry_after_seconds=settings.retry_after_seconds,
@@ -92,7 +96,7 @@ class Payments:
         """A notification: 200 once published."""
         span = server_span(PAYMENTS_PATH) if telemetry.tracing() else None
         size = declared(request.headers.get("content-length"))
-        headers = {}
+        headers, wrong = {}, ""
         if not self._room.take(size):
             status = 503
         else:
@@ -100,6 +104,8 @@ class Payments:
                 status = await self._answer(provider, request, span)
             except TooLarge as error:
                 status, headers = 413, {} if error.read_on else {"connection": "close"}
+            except BadNotification as error:
+                status, wrong = 400, str(error)
             except Gone:
                 status = 400  # read by nobody
             finally:
@@ -110,7 +116,7 @@ class Payments:
             return Response()
         if status == 503:
             headers["retry-after"] = self._retry_after
-        return Response(problem(status), status, headers, "application/problem+json")
+        return Response(problem(status, wrong), status, headers, "application/problem+json")
 
     async def _answer(self, provider: str, request: Request, span: Span | None) -> int:
         if not self._shops.loaded:
@@ -122,7 +128,7 @@ class Payments:
             event = PROVIDERS[provider].verify_notification(raw, request.headers, self._secrets.get(provider, ""))
         except BadSignature:
             return 401
-        except (BadNotification, RecursionError):
+        except RecursionError:
             return 400
         return await self._keep(msgspec.structs.replace(event, raw=msgspec.Raw(repaired(raw))), span)
 

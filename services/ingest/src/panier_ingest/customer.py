@@ -4,7 +4,7 @@ Facts (business-scoped user ids, May 2026): `from` may be missing, or hold a use
 contacts; a user id unlike any documented one may turn up and stands for the customer only when nothing else does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from panier_common.contracts.events import Customer
@@ -35,6 +35,8 @@ _NOBODY = Contact(None, None, None, "")
 
 def ids_of(user_id: str | None, wa_id: str | None) -> tuple[str | None, str | None]:
     """The pair sorted by what each id is, wherever it was found: (user id, WhatsApp id in digits)."""
+    if wa_id is not None and user_id is not None and wa_id.isdecimal() and wa_id.isascii() and is_user_id(user_id):
+        return user_id, wa_id  # nearly always
     phone = _digits(wa_id) if wa_id is not None else None
     if phone is not None and not phone.isdigit() and is_user_id(phone):
         user_id, phone = (user_id if user_id and is_user_id(user_id) else phone), None
@@ -53,15 +55,19 @@ def _digits(wa_id: str) -> str:
 
 def contact_of(fields: Fields) -> Contact:
     user_id, wa_id = ids_of(identifier(fields, "user_id"), identifier(fields, "wa_id"))
-    profile = part(fields, "profile") or {}
-    name = (text(profile, "name") or "")[:NAME_LIMIT]
+    profile = part(fields, "profile")
+    name = (text(profile, "name") or "")[:NAME_LIMIT] if profile else ""
     return Contact(user_id, wa_id, identifier(fields, "parent_user_id"), name)
 
 
-def lone_contact(messages: Iterable[Fields], contacts: Sequence[Contact]) -> Contact | None:
+def lone_contact(messages: Sequence[Fields], contacts: Sequence[Contact]) -> Contact | None:
     """The contact of all these messages: there is one, and they are all from one sender."""
+    if len(contacts) != 1:
+        return None
+    if len(messages) == 1:
+        return contacts[0]
     senders = {(identifier(m, "from_user_id"), identifier(m, "from")) for m in messages}
-    return contacts[0] if len(contacts) == 1 and len(senders) == 1 else None
+    return contacts[0] if len(senders) == 1 else None
 
 
 def sender_of(message: Fields, contacts: Sequence[Contact], lone: Contact | None) -> Sender | None:
@@ -72,7 +78,8 @@ def sender_of(message: Fields, contacts: Sequence[Contact], lone: Contact | None
     """
     user_id, wa_id = ids_of(identifier(message, "from_user_id"), identifier(message, "from"))
     contact = _contact_for(user_id, wa_id, contacts, lone)
-    user_id, wa_id = ids_of(user_id or contact.user_id, wa_id or contact.wa_id)
+    if user_id is None or wa_id is None:
+        user_id, wa_id = ids_of(user_id or contact.user_id, wa_id or contact.wa_id)
     if user_id is None and wa_id is None:
         return None
     parent = identifier(message, "from_parent_user_id") or contact.parent_user_id

@@ -14,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind
 from panier_common import telemetry
 from panier_common.contracts.events import MessageReceived
 from panier_common.failpoints import fail_point
+from panier_common.identity_directory import IdentityDirectory
 from panier_common.shops import ShopDirectory
 from panier_common.topics import TOPIC_OF
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +24,8 @@ from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
 from panier_ingest.envelope import NotAnObject, Update, updates_of
 from panier_ingest.publisher import NotAcknowledged, Publisher
 from panier_ingest.record import Record, record_of
-from panier_ingest.signature import is_signed
+from panier_ingest.signature import is_signed, keys_of
+from panier_ingest.told import Told
 
 PATH: Final = "/webhooks/whatsapp"
 SIGNATURE: Final = b"x-hub-signature-256"
@@ -45,13 +47,16 @@ class Door:
         *,
         secrets: Sequence[bytes],
         shops: ShopDirectory,
+        identities: IdentityDirectory,
         publisher: Publisher,
         room: Room,
         retry_after_seconds: int,
     ) -> None:
         self._app = app
-        self._secrets = secrets
+        self._keys = keys_of(secrets)
         self._shops = shops
+        self._identities = identities
+        self._told = Told()
         self._publisher = publisher
         self._room = room
         self._retry_after = str(retry_after_seconds).encode()
@@ -84,17 +89,19 @@ class Door:
             return 503
         try:
             body = await read_body(receive)
-            if not is_signed(body, headers.get(SIGNATURE, b""), self._secrets):
+            if not is_signed(body, headers.get(SIGNATURE, b""), self._keys):
                 return 401
             return await self._keep(body, traceparent)
         finally:
             self._room.give(size)
 
     async def _keep(self, body: bytes, traceparent: str | None) -> int:
-        if not self._shops.loaded:
+        if not self._shops.loaded or not self._identities.loaded:
             return 503  # whose messages these are is not known yet
         try:
-            updates = updates_of(body, self._shops.by_number, datetime.now(UTC))
+            updates = self._told.untold(
+                updates_of(body, self._shops.by_number, datetime.now(UTC), self._identities.links)
+            )
         except NotAnObject:
             return 400
         spans = [send_span(update, traceparent) for update in updates] if traceparent is not None else []
@@ -108,6 +115,7 @@ class Door:
         fail_point("before_answer", "ingest", len(updates))
         for update in updates:
             metrics.update_kept(update.event)
+        self._told.take(updates)
         return 200
 
     def _records(self, updates: Sequence[Update], spans: Sequence[Span]) -> list[Record]:
@@ -142,9 +150,9 @@ _DETAILS: Final = {
 }
 
 
-def problem(status: int) -> bytes:
-    """An RFC 9457 document for one of the door's refusals."""
-    code, detail = _DETAILS[status]
+def problem(status: int, wrong: str = "") -> bytes:
+    """An RFC 9457 document for one of the door's refusals; `wrong` says which part of a JSON body it is about."""
+    code, detail = ("bad-notification", wrong) if wrong else _DETAILS[status]
     return msgspec.json.encode(
         {
             "type": "about:blank",

@@ -5,7 +5,7 @@ still JSON of Meta's: the change, the entry, the body. Nothing of one part costs
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,17 +14,20 @@ from msgspec import Raw
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import (
     AccountChanged,
+    Customer,
     DeliveryChanged,
     DeliveryError,
     Event,
     MessageReceived,
     ShopConfigured,
 )
-from panier_common.event import inbound_id
+from panier_common.event import inbound_id, name_based_id
 from panier_common.identity import conversation_of, customer_key
+from panier_common.links import Links
 
 from panier_ingest.customer import Contact, Sender, contact_of, ids_of, lone_contact, sender_of
-from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, text
+from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, part, text
+from panier_ingest.identity import Identified, identify, updated
 from panier_ingest.repair import repaired
 from panier_ingest.translate import content_of, context_of, error_code
 
@@ -33,6 +36,7 @@ Shops = Mapping[str, ShopConfigured]
 # Meta's largest message is a few kilobytes. Beyond this only the raw JSON is kept, not a second copy in pieces.
 CONTENT_LIMIT = 256 * 1024
 UNKNOWN = "unknown"
+USER_ID_UPDATE = "user_id_update"
 _UNDERSTOOD = frozenset({"messaging_product", "metadata", "contacts", "messages", "statuses"})
 
 
@@ -80,20 +84,47 @@ class Update(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class _Context(msgspec.Struct, frozen=True):
+    """What is known when a request comes; `asides` gathers what it tells about customers' ids."""
+
+    shops: Shops
+    links: Links
+    now: datetime
+    asides: dict[str, Update] = {}
+
+
 class _Place(msgspec.Struct, frozen=True):
-    """Whose updates these are: the number and its shop, and when the request came."""
+    """Whose updates these are: the number and its shop."""
 
     phone_number_id: str
     shop: str | None
-    now: datetime
+    context: _Context
+
+    @property
+    def now(self) -> datetime:
+        return self.context.now
 
 
-def updates_of(body: bytes, shops: Shops, now: datetime) -> list[Update]:
-    """Every update of a webhook. `shops` is by phone number id. Raises NotAnObject."""
+_UNLINKED = Links()
+
+
+def updates_of(body: bytes, shops: Shops, now: datetime, links: Links = _UNLINKED) -> list[Update]:
+    """Every update of a webhook, and after them what it tells about customers' ids.
+
+    `shops` is by phone number id. Raises NotAnObject.
+    """
+    context = _Context(shops, links, now)
+    updates = _of_body(body, context)
+    return [*updates, *context.asides.values()] if context.asides else updates
+
+
+def _of_body(body: bytes, context: _Context) -> list[Update]:
+    now = context.now
     body = repaired(body)
-    usual = _usual(body, shops, now)
+    usual = _usual(body, context)
     if usual is not None:
         return usual
+    context.asides.clear()
     try:
         parts = _PARTS.decode(body)
     except RecursionError:
@@ -104,13 +135,13 @@ def updates_of(body: bytes, shops: Shops, now: datetime) -> list[Update]:
     updates: list[Update] = []
     entries = _list(parts.get("entry"))
     for entry in entries or ():
-        updates += _of_entry(entry, shops, now)
+        updates += _of_entry(entry, context)
     if not entries or parts.keys() - {"object", "entry"}:
         updates.append(_account_change(UNKNOWN, UNKNOWN, body, now, now))
     return updates
 
 
-def _usual(body: bytes, shops: Shops, now: datetime) -> list[Update] | None:
+def _usual(body: bytes, context: _Context) -> list[Update] | None:
     """The updates of a body without surprises, decoded in one pass; None for any other.
 
     Only a shortcut: the careful way gives the same updates (a test compares them).
@@ -121,12 +152,15 @@ def _usual(body: bytes, shops: Shops, now: datetime) -> list[Update] | None:
         return None
     updates: list[Update] = []
     for entry in envelope.entry:
+        if not entry.changes:
+            return None
         for change in entry.changes:
             value = change.value
             number = identifier(value.metadata, "phone_number_id")
             if number is None or not (value.messages or value.statuses):
                 return None
-            found = _updates(number, value.messages, value.statuses, map(contact_of, value.contacts), shops, now)
+            contacts = [contact_of(contact) for contact in value.contacts]
+            found = _updates(number, value.messages, value.statuses, contacts, context)
             if len(found) < len(value.messages) + len(value.statuses):
                 return None
             updates += found
@@ -137,14 +171,13 @@ def _updates(
     number: str,
     messages: Sequence[Raw],
     statuses: Sequence[Raw],
-    contacts: Iterable[Contact],
-    shops: Shops,
-    now: datetime,
+    contacts: Sequence[Contact],
+    context: _Context,
 ) -> list[Update]:
     """The messages and statuses of one number that can be read."""
-    shop = shops.get(number)
-    place = _Place(number, shop.shop if shop is not None else None, now)
-    updates = _messages(messages, list(contacts), place) if messages else []
+    shop = context.shops.get(number)
+    place = _Place(number, shop.shop if shop is not None else None, context)
+    updates = _messages(messages, contacts, place) if messages else []
     for status in statuses:
         update = _status(status, place)
         if update is not None:
@@ -152,20 +185,21 @@ def _updates(
     return updates
 
 
-def _of_entry(raw: Raw, shops: Shops, now: datetime) -> list[Update]:
+def _of_entry(raw: Raw, context: _Context) -> list[Update]:
+    now = context.now
     parts = _parts(raw) or {}
     account = identifier({"id": _any(parts.get("id"))}, "id") or UNKNOWN
     at = moment(_any(parts.get("time")), now)
     updates: list[Update] = []
     changes = _list(parts.get("changes"))
     for change in changes or ():
-        updates += _of_change(change, account, at, shops, now)
+        updates += _of_change(change, account, at, context)
     if not changes or parts.keys() - {"id", "time", "changes"}:
         updates.append(_account_change(account, UNKNOWN, raw, at, now))
     return updates
 
 
-def _of_change(raw: Raw, account: str, at: datetime, shops: Shops, now: datetime) -> list[Update]:
+def _of_change(raw: Raw, account: str, at: datetime, context: _Context) -> list[Update]:
     parts = _parts(raw) or {}
     field = identifier({"field": _any(parts.get("field"))}, "field") or UNKNOWN
     value = (_parts(parts.get("value")) if field == "messages" else None) or {}
@@ -173,36 +207,51 @@ def _of_change(raw: Raw, account: str, at: datetime, shops: Shops, now: datetime
     messages, statuses = _list(value.get("messages")), _list(value.get("statuses"))
     updates: list[Update] = []
     if number is not None:
-        updates += _updates(number, messages or (), statuses or (), _contacts(value.get("contacts")), shops, now)
+        updates += _updates(number, messages or (), statuses or (), _contacts(value.get("contacts")), context)
+    if field == USER_ID_UPDATE:
+        _note_new_user_ids(_object(parts.get("value")) or {}, at, context)
     due = sum(len(read) for read in (messages, statuses) if read is not None)
     unread = [name for name, read in (("messages", messages), ("statuses", statuses)) if read is None]
     # Something beside the updates, or one that could not be read: the change is kept as well.
     if not updates or len(updates) < due or value.keys() & unread or value.keys() - _UNDERSTOOD:
-        updates.append(_account_change(account, field, raw, at, now))
+        updates.append(_account_change(account, field, raw, at, context.now))
     return updates
 
 
 def _messages(raws: Sequence[Raw], contacts: Sequence[Contact], place: _Place) -> list[Update]:
-    messages = [(raw, fields) for raw, fields in ((raw, _object(raw)) for raw in raws) if fields is not None]
-    lone = lone_contact((fields for _, fields in messages), contacts)
-    senders = ((raw, fields, sender_of(fields, contacts, lone)) for raw, fields in messages)
-    found = (_message(raw, fields, sender, place) for raw, fields, sender in senders if sender is not None)
-    return [update for update in found if update is not None]
+    read = [(raw, _object(raw)) for raw in raws]
+    lone = lone_contact([fields for _, fields in read if fields is not None], contacts)
+    updates = []
+    for raw, fields in read:
+        sender = sender_of(fields, contacts, lone) if fields is not None else None
+        update = _message(raw, fields, sender, place) if fields is not None and sender is not None else None
+        if update is not None:
+            updates.append(update)
+    return updates
 
 
 def _message(raw: Raw, fields: Fields, sender: Sender, place: _Place) -> Update | None:
-    wamid, customer = identifier(fields, "id"), customer_key(sender.customer)
-    if wamid is None or customer is None:
+    wamid = identifier(fields, "id")
+    if wamid is None:
         return None  # without an id a repeat could not be told from a second message
     small = len(memoryview(raw)) <= CONTENT_LIMIT
     at = moment(fields.get("timestamp"), place.now)
+    content = content_of(fields) if small else m.Unknown(identifier(fields, "type") or UNKNOWN)
+    if place.shop is None:
+        whose = _as_shown(sender.customer)  # nobody answers there: nothing of it needs to stay together
+    else:
+        whose = identify(place.context.links, place.phone_number_id, sender.customer, content, at)
+    if whose is None:
+        return None
+    if whose.linked or whose.merged:
+        _note(whose, place.context)
     event = MessageReceived(
-        conversation=conversation_of(place.phone_number_id, customer),
+        conversation=conversation_of(place.phone_number_id, whose.customer),
         phone_number_id=place.phone_number_id,
         customer=sender.customer,
         wamid=wamid,
         at=at,
-        content=content_of(fields) if small else m.Unknown(identifier(fields, "type") or UNKNOWN),
+        content=content,
         shop=place.shop,
         context=context_of(fields),
         parent_user_id=sender.parent_user_id,
@@ -235,6 +284,29 @@ def _status(raw: Raw, place: _Place) -> Update | None:
     participant = identifier(fields, "recipient_participant_id") or identifier(fields, "recipient_participant_user_id")
     of = f"{status}:{participant}" if participant else status
     return Update(event, inbound_id(place.phone_number_id, wamid, of), at)
+
+
+def _as_shown(customer: Customer) -> Identified | None:
+    key = customer_key(customer)
+    return Identified(key) if key is not None else None
+
+
+def _note(whose: Identified, context: _Context) -> None:
+    """Links and merges are events of their own, the same however often they are noticed."""
+    for linked in whose.linked:
+        name = name_based_id(f"linked\n{linked.pair}\n{linked.left}")
+        context.asides[name] = Update(linked, name, linked.at)
+    for merged in whose.merged:
+        name = name_based_id(f"merged\n{merged.conversation}\n{merged.into}")
+        context.asides[name] = Update(merged, name, merged.at)
+
+
+def _note_new_user_ids(value: Fields, at: datetime, context: _Context) -> None:
+    number = identifier(part(value, "metadata") or {}, "phone_number_id")
+    given = value.get(USER_ID_UPDATE)
+    for one in given if isinstance(given, list) else [given]:
+        if isinstance(one, dict):
+            _note(Identified("", updated(context.links, number, one, at)), context)
 
 
 def _errors(fields: Fields) -> tuple[DeliveryError, ...]:

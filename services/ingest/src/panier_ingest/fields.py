@@ -49,10 +49,13 @@ def text(fields: Fields, name: str) -> str | None:
 def identifier(fields: Fields, name: str) -> str | None:
     """A word that names something: not empty, not endless; some senders write it as a number."""
     value = fields.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        if not isinstance(value, int) or isinstance(value, bool) or not -_LONG_NUMBER < value < _LONG_NUMBER:
+    return None if value is None else word(value)
+
+
+def word(value: Any) -> str | None:
+    """The value, if it can name something."""
+    if type(value) is not str:
+        if type(value) is not int or not -_LONG_NUMBER < value < _LONG_NUMBER:
             return None
         value = str(value)
     value = value.strip()

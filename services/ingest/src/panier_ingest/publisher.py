@@ -1,15 +1,16 @@
-"""Publishing by micro-batches: all that waits for a partition at one moment is one batch, then the next.
+"""Publishing by micro-batches: all that waits at one moment goes in one request to each broker, then the next.
 
 Nothing is sent twice by itself: what the broker does not acknowledge in time is told to the sender of the
 webhook, who repeats it, and consumers know repeats by their ids. It must not know what it publishes.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from panier_common.kafka import Producer, partition_of
 from panier_common.topics import Topic
@@ -21,6 +22,10 @@ RECONNECT_SECONDS = (0.1, 2.0)
 PROBE_SECONDS = 2.0
 # A broker that accepts connections and then says nothing.
 CONNECT_SECONDS = 15.0
+# How often what is overdue is looked for: one timer for all requests, for one each costs more than their hashing.
+SWEEPS = 20
+# How long a batch may wait for requests that arrive one upon the other.
+GATHER_SECONDS = 0.002
 
 log = structlog.get_logger()
 
@@ -30,12 +35,13 @@ class NotAcknowledged(Exception):  # noqa: N818 - a condition of the broker, ans
 
 
 class _Waiting:
-    """A request's records on their way: how many are left, and the future that its handler awaits."""
+    """A request's records on their way: how many are left, since when, and the future that its handler awaits."""
 
-    __slots__ = ("done", "left")
+    __slots__ = ("done", "left", "since")
 
-    def __init__(self, left: int, done: asyncio.Future[None]) -> None:
+    def __init__(self, left: int, since: float, done: asyncio.Future[None]) -> None:
         self.left = left
+        self.since = since
         self.done = done
 
     def acknowledged(self) -> None:
@@ -43,9 +49,9 @@ class _Waiting:
         if self.left == 0 and not self.done.done():
             self.done.set_result(None)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, why: str) -> None:
         if not self.done.done():
-            self.done.set_exception(NotAcknowledged(type(error).__name__))
+            self.done.set_exception(NotAcknowledged(why))
 
 
 _Item = tuple[Record, _Waiting]
@@ -54,25 +60,28 @@ _Item = tuple[Record, _Waiting]
 class _Lane:
     """One topic-partition: what waits for it, in order."""
 
-    __slots__ = ("filled", "items", "partition", "topic")
+    __slots__ = ("at", "items")
 
-    def __init__(self, topic: str, partition: int) -> None:
-        self.topic = topic
-        self.partition = partition
+    def __init__(self, at: TopicPartition) -> None:
+        self.at = at
         self.items: deque[_Item] = deque()
-        self.filled = asyncio.Event()
 
-    def put(self, item: _Item) -> None:
-        self.items.append(item)
-        self.filled.set()
 
-    def drop_answered(self) -> None:
-        """Forget what nobody waits for any more."""
-        self.items = deque(item for item in self.items if not item[1].done.done())
+class _Batch:
+    """Records of one lane on their way to the broker that leads it."""
+
+    __slots__ = ("broker", "lane", "producer", "since", "taken")
+
+    def __init__(self, producer: Any, lane: _Lane, broker: int | None, since: float) -> None:
+        self.producer = producer
+        self.lane = lane
+        self.broker = broker
+        self.since = since
+        self.taken: list[_Waiting] = []
 
 
 class Publisher:
-    """Records in, acknowledgements out. `run` keeps it connected; `stop` ends it once no request waits."""
+    """Records in, acknowledgements out. `run` keeps it going; it must run for as long as a request waits."""
 
     def __init__(self, source: Producer, topics: Sequence[Topic], acknowledge_seconds: float) -> None:
         self._source = source
@@ -80,9 +89,14 @@ class Publisher:
         self._seconds = acknowledge_seconds
         self._partitions: dict[str, int] = {}
         self._lanes: dict[tuple[str, int], _Lane] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Lanes with something to send; requests and batches that are not done, the oldest first.
+        self._ready: dict[_Lane, None] = {}
+        self._waiting: dict[_Waiting, None] = {}
+        self._batches: dict[_Batch, None] = {}
+        self._busy: Counter[int | None] = Counter()
+        self._ending: set[asyncio.Task[None]] = set()
         self._producer: Any = None  # an AIOKafkaProducer, which has no types, or None while there is none
-        self._connected = asyncio.Event()
+        self._wake = asyncio.Event()
         self._lost = asyncio.Event()
         self._lost.set()
         self._trouble: str | None = "not yet connected to Kafka"
@@ -93,20 +107,48 @@ class Publisher:
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Returns when all in-sync replicas have every record. Raises NotAcknowledged."""
-        if not self._partitions:
-            raise NotAcknowledged(self._trouble)
-        waiting = _Waiting(len(records), asyncio.get_running_loop().create_future())
+        if not records:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self._partitions or self._is_slow(now):
+            raise NotAcknowledged(self._trouble or "the broker is slow")
+        waiting = _Waiting(len(records), now, loop.create_future())
         for record in records:
-            partition = partition_of(record.key, self._partitions[record.topic])
-            self._lane(record.topic, partition).put((record, waiting))
+            lane = self._lane(record.topic, partition_of(record.key, self._partitions[record.topic]))
+            lane.items.append((record, waiting))
+            self._ready[lane] = None
+        self._waiting[waiting] = None
+        self._wake.set()
         try:
-            async with asyncio.timeout(self._seconds):
-                await waiting.done
-        except TimeoutError:
-            raise NotAcknowledged("no acknowledgement in time") from None
+            await waiting.done
+        finally:
+            del self._waiting[waiting]
+
+    def _is_slow(self, now: float) -> bool:
+        """Whether the oldest request has used half of its time: who comes now would only wait in vain.
+
+        So a queue never grows beyond what arrives in half a request's time, however slow the broker is.
+        """
+        for waiting in self._waiting:
+            return now - waiting.since > self._seconds / 2
+        return False
 
     async def run(self) -> None:
-        """Connect, and connect anew whenever a producer was thrown away; notice a broker that is gone."""
+        """Stay connected, send what waits, give up what is overdue; until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stay_connected(), name="connection")
+                group.create_task(self._pump(), name="pump")
+                group.create_task(self._sweep(), name="sweep")
+        finally:
+            for ending in self._ending:
+                ending.cancel()
+            await asyncio.gather(*self._ending, return_exceptions=True)
+            await self._source.stop()
+
+    async def _stay_connected(self) -> None:
+        """Connect anew whenever a producer was thrown away; notice a broker that is gone."""
         pause = RECONNECT_SECONDS[0]
         while True:
             try:
@@ -116,16 +158,8 @@ class Publisher:
                 await self._probe()
             except (KafkaError, OSError, TimeoutError) as error:
                 self._say(f"Kafka does not answer: {type(error).__name__}")
-                for lane in self._lanes.values():
-                    lane.drop_answered()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RECONNECT_SECONDS[1])
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._source.stop()
 
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -134,7 +168,7 @@ class Publisher:
                 self._partitions[topic.name] = await self._source.partitions(topic.name)
         self._producer = producer
         self._lost.clear()
-        self._connected.set()
+        self._wake.set()
         self._say(None)
 
     async def _probe(self) -> None:
@@ -156,67 +190,110 @@ class Publisher:
     def _lane(self, topic: str, partition: int) -> _Lane:
         lane = self._lanes.get((topic, partition))
         if lane is None:
-            lane = self._lanes[topic, partition] = _Lane(topic, partition)
-            self._keep(asyncio.create_task(self._pump(lane), name=f"lane {topic} {partition}"))
+            lane = self._lanes[topic, partition] = _Lane(TopicPartition(topic, partition))
         return lane
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, lane: _Lane) -> None:
-        """One batch after the other, each of all that waits when the one before is acknowledged."""
-        loop = asyncio.get_running_loop()
+    async def _pump(self) -> None:
+        """Hand over what waits for every broker that has acknowledged what it was given before."""
         while True:
-            await lane.filled.wait()
-            await self._connected.wait()
+            await self._wake.wait()
+            await self._gather()
+            self._wake.clear()
             producer = self._producer
             if producer is None:
                 continue
-            taken: list[_Item] = []
-            began = loop.time()
             try:
-                batch = producer.create_batch()
-                _fill(batch, lane, taken)
-                if not taken:
-                    continue
-                async with asyncio.timeout(self._seconds):
-                    await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
-            except Exception as error:  # whatever it was, nothing of this batch is known to be kept
-                self._throw_away(producer, error)
-                for _, waiting in taken:
-                    waiting.failed(error)
-            else:
-                metrics.published(lane.topic, len(taken), loop.time() - began)
-                for _, waiting in taken:
-                    waiting.acknowledged()
+                for batch, builder in self._fill(producer):
+                    future = await producer.send_batch(builder, batch.lane.at.topic, partition=batch.lane.at.partition)
+                    future.add_done_callback(lambda done, batch=batch: self._settle(batch, done))
+            except Exception as error:  # whatever it was, nothing of these batches is known to be kept
+                self._throw_away(producer, type(error).__name__)
 
-    def _throw_away(self, producer: Any, error: Exception) -> None:
+    async def _gather(self) -> None:
+        """Let in what is just arriving: a request to the broker costs as much as thirty records in it."""
+        loop = asyncio.get_running_loop()
+        until, before = loop.time() + GATHER_SECONDS, -1
+        while before != len(self._waiting) and loop.time() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
+
+    def _fill(self, producer: Any) -> list[tuple[_Batch, Any]]:
+        """A batch for each lane that has something and whose broker is free."""
+        now = asyncio.get_running_loop().time()
+        leader = producer.client.cluster.leader_for_partition
+        brokers = {lane: leader(lane.at) for lane in self._ready}
+        filled = []
+        for lane, broker in brokers.items():
+            if self._busy[broker]:
+                continue
+            batch, builder = _Batch(producer, lane, broker, now), producer.create_batch()
+            _move(lane, batch.taken, builder)
+            if not lane.items:
+                del self._ready[lane]
+            if batch.taken:
+                filled.append((batch, builder))
+                self._batches[batch] = None
+        self._busy.update(batch.broker for batch, _ in filled)
+        return filled
+
+    def _settle(self, batch: _Batch, done: asyncio.Future[Any]) -> None:
+        """The broker said yes or no to a batch; the answer to one that was given up comes too late to matter."""
+        error = None if done.cancelled() else done.exception()
+        if batch not in self._batches:
+            return
+        if done.cancelled() or error is not None:
+            self._throw_away(batch.producer, type(error).__name__)
+            return
+        del self._batches[batch]
+        metrics.published(batch.lane.at.topic, len(batch.taken), asyncio.get_running_loop().time() - batch.since)
+        for waiting in batch.taken:
+            waiting.acknowledged()
+        self._busy[batch.broker] -= 1
+        if not self._busy[batch.broker] and self._ready:
+            self._wake.set()
+
+    async def _sweep(self) -> None:
+        """Tell requests whose time is up; a batch whose time is up takes its producer with it."""
+        while True:
+            await asyncio.sleep(self._seconds / SWEEPS)
+            overdue = asyncio.get_running_loop().time() - self._seconds
+            for batch in self._batches:
+                if batch.since <= overdue:
+                    self._throw_away(batch.producer, "no acknowledgement in time")
+                break
+            for waiting in self._waiting:
+                if waiting.since > overdue:
+                    break
+                waiting.failed("no acknowledgement in time")
+
+    def _throw_away(self, producer: Any, why: str) -> None:
         """A producer that failed once cannot be trusted with order: all that waits is told, a new one made."""
         if producer is not self._producer:
             return
         self._producer = None
-        self._connected.clear()
-        # Before `run` wakes up: what it is given next must not be this one again.
-        self._keep(asyncio.create_task(self._source.throw_away(producer), name="throw producer away"))
+        # Before `_stay_connected` wakes up: what it is given next must not be this one again.
+        ending = asyncio.create_task(self._source.throw_away(producer), name="throw producer away")
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
         self._lost.set()
-        self._say(f"Kafka does not acknowledge: {type(error).__name__}")
+        self._say(f"Kafka does not acknowledge: {why}")
+        for waiting in self._waiting:
+            waiting.failed(why)
         for lane in self._lanes.values():
-            for _, waiting in lane.items:
-                waiting.failed(error)
-            lane.drop_answered()
+            lane.items.clear()
+        self._ready.clear()
+        self._batches.clear()
+        self._busy.clear()
 
 
-def _fill(batch: Any, lane: _Lane, taken: list[_Item]) -> None:
-    """Move what waits into the batch, as much as it takes; its first record always fits."""
-    while lane.items:
-        record, waiting = lane.items[0]
-        if not waiting.done.done():
-            appended = batch.append(timestamp=None, key=record.key.encode(), value=record.value, headers=record.headers)
-            if appended is None:
+def _move(lane: _Lane, taken: list[_Waiting], builder: Any) -> None:
+    """What waits for the lane goes into the batch, as much as it takes; its first record always fits."""
+    items, append = lane.items, builder.append
+    while items:
+        record, waiting = items[0]
+        if not waiting.done.done():  # somebody still waits for it
+            if append(timestamp=None, key=record.key.encode(), value=record.value, headers=record.headers) is None:
                 break
-            taken.append((record, waiting))
-        lane.items.popleft()
-    batch.close()
-    if not lane.items:
-        lane.filled.clear()
+            taken.append(waiting)
+        items.popleft()
+    builder.close()

@@ -12,13 +12,15 @@ _ESCAPES = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
+# Without one of these there is nothing to repair, and nearly no body has one.
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def repaired(body: bytes) -> bytes:
     """The body without U+0000, lone surrogates and broken UTF-8; the same object when it has none."""
     if not body.isascii():
         body = _as_utf8(body)
-    if rb"\u" not in body:
+    if _SUSPECT.search(body) is None:
         return body
     return _ESCAPES.sub(lambda match: match[1] or _REPLACEMENT, body)
 

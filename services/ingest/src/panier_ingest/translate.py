@@ -24,6 +24,8 @@ def content_of(message: Fields) -> Content:
 
 def context_of(message: Fields) -> Context | None:
     """What the message answers or comes from: a message of ours, a product, a forward, an advertisement."""
+    if "context" not in message and "referral" not in message:
+        return None  # nearly always
     given = part(message, "context") or {}
     context = Context(
         message_id=identifier(given, "id"),

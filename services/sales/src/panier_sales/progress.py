@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from panier_common.brokers import brokers
 
 LOOK_EVERY_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
@@ -81,8 +82,8 @@ async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: 
 
 async def _look_on(progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
     """Look again and again; raises when the broker does not answer in time."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**brokers(bootstrap_servers))
+    reader = AIOKafkaConsumer(**brokers(bootstrap_servers), enable_auto_commit=False)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await admin.start()

@@ -23,6 +23,7 @@ from faust.types import TP, StreamT
 from faust.types.tuples import FutureMessage
 from mode.threads import ServiceThread, WorkerThread
 from panier_common import telemetry
+from panier_common.brokers import tls
 from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode, from_wire, types_of
 from panier_common.shops import ShopDirectory
 from panier_common.topics import CART, CHANGELOGS, ORDER
@@ -269,10 +270,12 @@ def _faust_app(bootstrap_servers: str) -> faust.App:
         logging.getLogger(name).setLevel(logging.WARNING)
     # `topics.py` has the changelog; a leader topic, a web server and a data folder are of no use here.
     logging.getLogger("faust.transport.drivers.aiokafka").addFilter(_is_news)
+    context = tls()
     return faust.App(
         GROUP,
         Table=_Table,
         broker=[f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")],
+        broker_credentials=None if context is None else faust.SSLCredentials(context),
         store="memory://",
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",

@@ -1,6 +1,7 @@
 """Starts the sender: the only place where its parts are put together."""
 
 import asyncio
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -11,15 +12,19 @@ from panier_common.postgres import Pool
 from panier_common.process import Process
 
 from panier_sender import db
-from panier_sender.dispatch import Dispatcher
+from panier_sender.dispatch import Claim, Dispatcher
 from panier_sender.graph import Graph
-from panier_sender.loops import Numbers, Windows
+from panier_sender.limits import Limits
+from panier_sender.loops import Accounts, Numbers, Windows
 from panier_sender.pacing import Pacing
 from panier_sender.receipts import Receipts
+from panier_sender.schedule import Schedule
 from panier_sender.settings import SenderSettings
 from panier_sender.tokens import Tokens
+from panier_sender.uploads import Uploads
 
 DEPTH_SECONDS = 5.0
+LIMITS_SECONDS = 5.0
 
 
 async def run() -> None:
@@ -36,22 +41,50 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
     shops = service.follow_shops()
     tokens = Tokens(shops.by_number)
     graph = Graph(session, settings.graph_url, settings.graph_version)
-    pacing = Pacing(settings.claims_limit, settings.number_claims_limit)
+    limits = Limits(shops.by_number, settings.messages_per_second)
+    pacing = Pacing(settings.claims_limit, settings.number_claims_limit, limits, lambda: shops.loaded)
+    schedule: Schedule[Claim] = Schedule(limits)
     dispatcher = Dispatcher(
-        graph, tokens, pacing, calls_limit=settings.calls_limit, claim_seconds=settings.claim_seconds
+        graph,
+        tokens,
+        pacing,
+        schedule,
+        Uploads(service.pool, graph),
+        calls_limit=settings.calls_limit,
+        claim_seconds=settings.claim_seconds,
     )
-    numbers = Numbers(pacing, dispatcher, timedelta(seconds=settings.doubt_seconds))
     receipts = Receipts(graph, tokens)
-    runner = service.add_loop(numbers.loop())
-    numbers.runner = runner
-    service.add_loop(Windows(shops.by_id, pacing, receipts, settings.claims_limit // 2).loop())
-    service.add_task("dispatcher", dispatcher.run(runner.submit))
+    windows = service.add_loop(Windows(shops.by_id, dispatcher, receipts).loop())
+    numbers = Numbers(
+        pacing,
+        dispatcher,
+        timedelta(seconds=settings.doubt_seconds),
+        in_doubt=settings.in_doubt,
+        shop_of=shops.by_number,
+        windows_known=windows.caught_up_since_start,
+    )
+    numbers.runner = service.add_loop(numbers.loop())
+    service.add_loop(Accounts().loop())
+    service.add_task("dispatcher", dispatcher.run(numbers.runner.submit))
     service.add_task("receipts", receipts.run())
-    service.add_task("depth", watch(service.pool, pacing, dispatcher))
+    service.add_task("limits", follow_limits(service.pool, limits, schedule))
+    service.add_task("depth", watch(service.pool, pacing, dispatcher, schedule))
     return service
 
 
-async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher) -> None:
+async def follow_limits(pool: Pool, limits: Limits, schedule: Schedule[Claim]) -> None:
+    """Whichever process hears of a number's limit, the one that owns the number obeys it soon after."""
+    while True:
+        try:
+            async with pool.acquire(timeout=5) as connection:
+                limits.told = await db.load_limits(connection)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            pass  # what is known stays true; the runner says that the database is away
+        schedule.refresh()
+        await asyncio.sleep(LIMITS_SECONDS)
+
+
+async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Schedule[Claim]) -> None:
     """Keep the figures of the metrics that are looked up."""
     depth: Counter[str] = Counter()
     telemetry.gauge(
@@ -67,6 +100,11 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher) -> None:
             (float(count), {"reason": reason})
             for reason, count in Counter(hold.reason for hold in pacing.holds.values()).items()
         ],
+    )
+    telemetry.gauge(
+        "panier.number.rate",
+        "Messages a second that a number sends at most, after what Meta refused lately.",
+        lambda: [(rate, {"number": number}) for number, rate in schedule.rates(time.monotonic()).items()],
     )
     states = ("queued", "ready", "claimed", "delayed", "doubt")
     while True:

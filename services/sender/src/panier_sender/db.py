@@ -3,22 +3,31 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from asyncpg import Record
-from panier_common import timers
+from panier_common import dead_letters, telemetry, timers
+from panier_common.dead_letters import DeadLetter
 from panier_common.event import encode
 from panier_common.postgres import Connection
+from panier_common.runner import SUBMITTED_TOPIC
 from panier_common.timers import NewTimer
 
+from panier_sender.failing import Letter
 from panier_sender.handlers import timer_key
 from panier_sender.happenings import DoubtDue, SweepDue, WorkDue
 from panier_sender.journal import Journal, Sent
 from panier_sender.line import Entry
+from panier_sender.rates import PAIR_BURST, PAIR_SECONDS
 from panier_sender.window import Window
 
+NUMBERS = "sender.numbers"
 LINE_LIMIT = 3
 SWEEP_LIMIT = 5000
 # Meta repeats a webhook for 7 days; a status `failed` that comes later concerns nobody.
 KEEP_SENT = timedelta(days=8)
+# Meta keeps an upload for 30 days; a message waits for a day at most, a person's replay of it somewhat longer.
+KEEP_UPLOAD = timedelta(days=29)
+KEEP_FILE = timedelta(days=8)
 
 _TYPES = {
     "id": "text",
@@ -38,6 +47,8 @@ _TYPES = {
     "failures": "int",
     "claimed_at": "timestamptz",
     "proof": "text",
+    "rank": "smallint",
+    "template": "text",
 }
 _COLUMNS = ", ".join(_TYPES)
 _ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))
@@ -50,7 +61,7 @@ WITH wanted AS (
     UNION SELECT ready.conversation FROM unnest($3::text[], $4::int[]) AS number (id, room)
     CROSS JOIN LATERAL (
         SELECT conversation FROM message WHERE phone_number_id = number.id AND state = 'ready'
-        ORDER BY lane <> 'answer', position LIMIT number.room
+        ORDER BY rank, position LIMIT number.room
     ) AS ready
 )
 SELECT line.* FROM wanted CROSS JOIN LATERAL (
@@ -67,18 +78,25 @@ ON CONFLICT (id) DO NOTHING
 
 _CHANGE = """
 UPDATE message SET state = new.state, attempt = new.attempt, failures = new.failures,
-    claimed_at = new.claimed_at, proof = new.proof
-FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::text[])
-    AS new (id, state, attempt, failures, claimed_at, proof)
+    claimed_at = new.claimed_at, proof = new.proof, rank = new.rank
+FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::text[], $7::smallint[])
+    AS new (id, state, attempt, failures, claimed_at, proof, rank)
+WHERE message.id = new.id
+"""
+
+# What the template replaces goes with it.
+_REPLACE = """
+UPDATE message SET kind = new.kind, body = new.body, buttons = new.buttons, template = ''
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS new (id, kind, body, buttons)
 WHERE message.id = new.id
 """
 
 _FINISH = """
 WITH gone AS (
     DELETE FROM message USING unnest($1::text[], $2::text[]) AS done (id, wamid) WHERE message.id = done.id
-    RETURNING message.id, home, conversation, phone_number_id, kind, origin, wamid
+    RETURNING message.id, home, conversation, phone_number_id, kind, origin, wamid, template
 )
-INSERT INTO sent (id, home, conversation, phone_number_id, kind, origin, wamid)
+INSERT INTO sent (id, home, conversation, phone_number_id, kind, origin, wamid, template)
 SELECT * FROM gone WHERE wamid <> '' ON CONFLICT (id) DO NOTHING
 """
 
@@ -117,20 +135,30 @@ async def save_windows(db: Connection, windows: Mapping[str, Window]) -> None:
 
 async def load_sent(db: Connection, message_ids: Sequence[str]) -> dict[str, Sent]:
     rows = await db.fetch(
-        "SELECT id, conversation, phone_number_id, kind, origin FROM sent WHERE id = ANY($1::text[])",
+        "SELECT id, conversation, phone_number_id, kind, origin, template FROM sent WHERE id = ANY($1::text[])",
         message_ids,
     )
     return {row["id"]: Sent(**dict(row)) for row in rows}
 
 
 async def save_journal(db: Connection, journal: Journal) -> None:
-    """Write what changed; nothing for what did not. At most five statements."""
+    """Write what changed; nothing for what did not. At most nine statements."""
     # What was refused in the batch that brought it was never stored. Finished messages go first: the next of
     # their line may be claimed, and the index allows one call a customer.
     finished = {id: wamid for id, wamid in journal.finished.items() if id in journal.loaded}
     if finished:
         await db.execute(_FINISH, list(finished), list(finished.values()))
-    await _save_entries(db, journal.added(), journal.changed())
+    await _save_entries(db, journal.added(), journal.changed(), journal.loaded)
+    if journal.files:
+        await db.execute(
+            "INSERT INTO file (digest, mime_type, content) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) "
+            "ON CONFLICT (digest) DO UPDATE SET wanted_at = now()",
+            sorted(journal.files),
+            [journal.files[digest][0] for digest in sorted(journal.files)],
+            [journal.files[digest][1] for digest in sorted(journal.files)],
+        )
+    if journal.letters:
+        await dead_letters.keep(db, [_dead_letter(letter) for letter in journal.letters])
     if journal.forgotten:
         await db.execute("DELETE FROM sent WHERE id = ANY($1::text[])", sorted(journal.forgotten))
     if journal.sweeps:
@@ -141,9 +169,27 @@ async def save_journal(db: Connection, journal: Journal) -> None:
             KEEP_SENT,
             SWEEP_LIMIT,
         )
+        await db.execute("DELETE FROM file WHERE wanted_at < now() - $1::interval", KEEP_FILE)
 
 
-async def _save_entries(db: Connection, added: Sequence[Entry], changed: Sequence[Entry]) -> None:
+def _dead_letter(letter: Letter) -> DeadLetter:
+    return DeadLetter(
+        NUMBERS,
+        letter.home,
+        SUBMITTED_TOPIC,
+        letter.home,
+        -1,
+        letter.key,
+        msgspec.json.encode({"ce_type": letter.event.ce_type}),
+        encode(letter.event),
+        letter.reason,
+        telemetry.trace_id_of(letter.traceparent),
+    )
+
+
+async def _save_entries(
+    db: Connection, added: Sequence[Entry], changed: Sequence[Entry], loaded: Mapping[str, Entry]
+) -> None:
     if changed:
         await db.execute(
             _CHANGE,
@@ -153,6 +199,16 @@ async def _save_entries(db: Connection, added: Sequence[Entry], changed: Sequenc
             [entry.failures for entry in changed],
             [entry.claimed_at for entry in changed],
             [entry.proof for entry in changed],
+            [entry.rank for entry in changed],
+        )
+    replaced = [entry for entry in changed if entry.template != loaded[entry.id].template]
+    if replaced:
+        await db.execute(
+            _REPLACE,
+            [entry.id for entry in replaced],
+            [entry.kind for entry in replaced],
+            [entry.body for entry in replaced],
+            [entry.buttons for entry in replaced],
         )
     if added:
         await db.execute(_ADD, *([getattr(entry, name) for entry in added] for name in _TYPES))
@@ -181,6 +237,62 @@ async def take_over(db: Connection, loop: str, homes: Sequence[int], doubt_after
     await timers.change(db, loop, {(timer.home, timer.key): timer for timer in new})
 
 
+async def sent_lately(db: Connection, homes: Sequence[int]) -> list[tuple[str, datetime]]:
+    """(conversation, when) of what was sent in the time that a burst to one customer takes to be paid for."""
+    rows = await db.fetch(
+        "SELECT conversation, sent_at FROM sent WHERE home = ANY($1::int[]) "
+        "AND sent_at > now() - $2::interval ORDER BY sent_at",
+        list(homes),
+        timedelta(seconds=PAIR_SECONDS * PAIR_BURST),
+    )
+    return [(row["conversation"], row["sent_at"]) for row in rows]
+
+
+async def load_limits(db: Connection) -> dict[str, int]:
+    """Digits of a display number → messages a second, as Meta told."""
+    rows = await db.fetch("SELECT display, per_second FROM number_limit")
+    return {row["display"]: row["per_second"] for row in rows}
+
+
+async def save_limits(db: Connection, limits: Mapping[str, tuple[int, datetime]]) -> None:
+    await db.execute(
+        "INSERT INTO number_limit (display, per_second, at) "
+        "SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[]) "
+        "ON CONFLICT (display) DO UPDATE SET per_second = excluded.per_second, at = excluded.at "
+        "WHERE number_limit.at <= excluded.at",
+        list(limits),
+        [per_second for per_second, _ in limits.values()],
+        [at for _, at in limits.values()],
+    )
+
+
+async def find_upload(db: Connection, number: str, digest: str) -> str | None:
+    """The id of a file that was uploaded for this number and is still there."""
+    found: str | None = await db.fetchval(
+        "SELECT media_id FROM upload WHERE phone_number_id = $1 AND digest = $2 AND uploaded_at > now() - $3::interval",
+        number,
+        digest,
+        KEEP_UPLOAD,
+    )
+    return found
+
+
+async def find_file(db: Connection, digest: str) -> tuple[str, bytes] | None:
+    """(type, content)"""
+    row = await db.fetchrow("SELECT mime_type, content FROM file WHERE digest = $1", digest)
+    return (row["mime_type"], row["content"]) if row is not None else None
+
+
+async def save_upload(db: Connection, number: str, digest: str, media_id: str) -> None:
+    await db.execute(
+        "INSERT INTO upload (phone_number_id, digest, media_id) VALUES ($1, $2, $3) "
+        "ON CONFLICT (phone_number_id, digest) DO UPDATE SET media_id = excluded.media_id, uploaded_at = now()",
+        number,
+        digest,
+        media_id,
+    )
+
+
 def _doubt_timer(row: Record) -> NewTimer:
     seconds = 0.0 if row["proof"] else max(0.0, row["seconds"] or 0.0)
     due = DoubtDue(row["conversation"], row["phone_number_id"], row["id"])
@@ -194,6 +306,6 @@ def _work_timer(home: int, number: str, at: datetime) -> NewTimer:
 async def count_messages(db: Connection) -> dict[str, int]:
     """Messages of the journal by state, for the metrics; looks at 10,000 at most."""
     rows = await db.fetch(
-        "SELECT state, count(*) AS messages FROM (SELECT state FROM message LIMIT 10000) AS some GROUP BY state"
+        "SELECT state, count(*) AS messages FROM (SELECT state FROM message LIMIT 10000) AS looked_at GROUP BY state"
     )
     return {row["state"]: row["messages"] for row in rows}

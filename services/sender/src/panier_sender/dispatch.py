@@ -1,4 +1,4 @@
-"""Calls what was claimed, concurrently, and brings the results back to the loop in batches.
+"""Calls what was claimed, each at its number's pace, and brings the results back to the loop in batches.
 
 Holds nothing that the journal does not hold: what is lost here is in doubt there.
 """
@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 from panier_common.contracts.events import Event
@@ -15,18 +16,29 @@ from panier_common.failpoints import fail_point
 from panier_common.homes import HomeLostError
 
 from panier_sender import metrics
-from panier_sender.errors import RULES, Class, Rule
+from panier_sender.errors import HOLDING, RULES, Class, Rule
 from panier_sender.graph import Answer, Graph
 from panier_sender.happenings import CallFinished, WorkDue
 from panier_sender.line import Entry
 from panier_sender.pacing import Pacing
+from panier_sender.rates import Opening
+from panier_sender.render import UPLOAD
+from panier_sender.schedule import Schedule
 from panier_sender.tokens import Tokens
+from panier_sender.uploads import Uploads
 
 SUBMIT_LIMIT = 500
 LOOK_SECONDS = 0.25
+# Calls are begun this often at most, several at a time: a timer for each would cost more than the call.
+TURN_SECONDS = 0.004
+SAY_SECONDS = 5.0
+SHORT_SECONDS = 0.25
+"""A number with less than this in hand has no time for what is not journaled."""
+
 LEAST_SECONDS = 0.05
 """With less time left than this, a call is not begun."""
 
+MEDIA = "media"
 UNCALLED = Answer(Rule(Class.UNCALLED, "claim_expired"))
 NO_TOKEN = Answer(RULES[190])
 
@@ -35,32 +47,66 @@ Submit = Callable[[Sequence[Event]], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class Claim(NamedTuple):
+    """A claimed message, and until when of the monotonic clock it may be called."""
+
+    entry: Entry
+    deadline: float
+
+
 class Dispatcher:
     """Claimed messages on their way. `start` and `run` belong to the loop, `release` to giving homes up."""
 
-    def __init__(self, graph: Graph, tokens: Tokens, pacing: Pacing, *, calls_limit: int, claim_seconds: float) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        tokens: Tokens,
+        pacing: Pacing,
+        schedule: Schedule[Claim],
+        uploads: Uploads,
+        *,
+        calls_limit: int,
+        claim_seconds: float,
+    ) -> None:
         self._graph = graph
         self._tokens = tokens
         self._pacing = pacing
+        self._schedule = schedule
+        self._uploads = uploads
+        self._opening = Opening(calls_limit)
         self._claim_seconds = claim_seconds
-        self._calls = asyncio.Semaphore(calls_limit)
         self._tasks: dict[asyncio.Task[None], int] = {}
+        self._turn: asyncio.TimerHandle | None = None
         self._results: list[CallFinished] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()  # every result was submitted
         self._idle.set()
         self._released: set[int] = set()
         self._tokens_used: dict[str, str | None] = {}
-        self.in_flight = 0
+        self._measured = metrics.Calls()
+        self._said_at: dict[tuple[str, Class, int], float] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._tasks)
 
     def start(self, claims: Iterable[Entry], taken_at: float) -> None:
-        """Call these. The claims were made at `taken_at` of the monotonic clock at the earliest."""
-        deadline = taken_at + self._claim_seconds
+        """Call these when their turn comes. They were claimed at `taken_at` of the monotonic clock at the earliest."""
+        deadline, now = taken_at + self._claim_seconds, time.monotonic()
         for entry in claims:
-            task = asyncio.create_task(self._handle(entry, deadline))
-            self._tasks[task] = entry.home
-            task.add_done_callback(self._tasks.pop)
+            self._schedule.put(entry.phone_number_id, entry.rank, Claim(entry, deadline), now)
+        self._begin_due()
         self._wake.set()
+
+    def hear(self, number: str, messages: int) -> None:
+        """Customers wrote to this number: its limit is for both directions."""
+        self._schedule.hear(number, messages, time.monotonic())
+
+    def is_busy(self, number: str) -> bool:
+        """Whether messages of this number, or of all, need the line more than anything else does."""
+        now = time.monotonic()
+        full = self.in_flight * 2 > self._opening.most
+        return full or self._schedule.pace(number).free_at(now) > now + SHORT_SECONDS
 
     def open(self, homes: Iterable[int]) -> None:
         self._released -= set(homes)
@@ -68,6 +114,7 @@ class Dispatcher:
     async def release(self, homes: Iterable[int]) -> None:
         """Begin no more calls of these homes; returns when those in flight have ended and were submitted."""
         self._released |= set(homes)
+        self._withdraw(lambda number, claim: claim.entry.home in self._released)
         pending = [task for task, home in self._tasks.items() if home in self._released]
         if pending:
             await asyncio.wait(pending, timeout=self._claim_seconds)
@@ -79,6 +126,7 @@ class Dispatcher:
         while True:
             await self._wait()
             self._release_parked()
+            self._measured.flush()
             results, self._results = self._results[:SUBMIT_LIMIT], self._results[SUBMIT_LIMIT:]
             events: list[Event] = [*results, *self._looks(results)]
             if not events:
@@ -92,9 +140,12 @@ class Dispatcher:
         if self._results:
             return
         self._wake.clear()
-        timeout = LOOK_SECONDS if self._pacing.backlog else None
+        timeout = LOOK_SECONDS if self._pacing.backlog or self._schedule.waiting else None
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout)
+        if self._schedule.waiting:
+            late = time.monotonic() + LEAST_SECONDS
+            self._withdraw(lambda number, claim: claim.deadline < late)
 
     def _looks(self, results: Sequence[CallFinished]) -> list[WorkDue]:
         """For homes with something waiting that the results alone would not have looked at."""
@@ -109,14 +160,41 @@ class Dispatcher:
             if hold.kind is Class.PARK and self._tokens.of(number) != self._tokens_used.get(number):
                 self._pacing.release(number)
 
-    async def _handle(self, entry: Entry, deadline: float) -> None:
-        async with self._calls:
-            answer = await self._call(entry, deadline)
-        fail_point("after_call", "sender", 1)
-        self._report(entry, answer)
+    def _begin_due(self) -> None:
+        """Begin the calls whose time has come, and have this done again for the next ones."""
+        now = time.monotonic()
+        room = self._opening.room(len(self._tasks), now)
+        for claim in self._schedule.due(now, room):
+            task = asyncio.create_task(self._handle(claim))
+            self._tasks[task] = claim.entry.home
+            task.add_done_callback(self._ended)
+        next_at = self._schedule.next_at()
+        if next_at is not None and self._turn is None and len(self._tasks) < self._opening.allowed:
+            # The loop's own clock is the monotonic one; asked by the difference, it need not be.
+            self._turn = asyncio.get_running_loop().call_later(max(next_at - now, TURN_SECONDS), self._next_turn)
 
-    async def _call(self, entry: Entry, deadline: float) -> Answer:
-        left = deadline - time.monotonic()
+    def _next_turn(self) -> None:
+        self._turn = None
+        self._begin_due()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        del self._tasks[task]
+        if self._turn is None and self._schedule.waiting:
+            self._begin_due()
+
+    def _withdraw(self, unwanted: Callable[[str, Claim], bool]) -> None:
+        """These are not called after all; they keep their place in the journal."""
+        for claim in self._schedule.withdraw(unwanted):
+            self._report(claim.entry, UNCALLED)
+
+    async def _handle(self, claim: Claim) -> None:
+        began = time.monotonic()
+        answer = await self._call(claim)
+        fail_point("after_call", "sender", 1)
+        self._report(claim.entry, answer, time.monotonic() - began)
+
+    async def _call(self, claim: Claim) -> Answer:
+        entry, left = claim.entry, claim.deadline - time.monotonic()
         if left < LEAST_SECONDS or entry.home in self._released:
             return UNCALLED
         number = entry.phone_number_id
@@ -126,29 +204,22 @@ class Dispatcher:
             if before is not None:  # say so once
                 log.error("no access token", number=number, variable=self._tokens.variable(number))
             return NO_TOKEN
-        self.in_flight += 1
-        try:
-            return await self._graph.send(number, token, entry.body.encode(), left, entry.traceparent)
-        finally:
-            self.in_flight -= 1
+        body = entry.body
+        if entry.kind == MEDIA and UPLOAD in body:
+            found = await self._uploads.in_place(entry, token, left / 2)
+            if isinstance(found, Answer):
+                return found
+            body, left = found, claim.deadline - time.monotonic()
+        return await self._graph.send(number, token, body.encode(), left, entry.traceparent)
 
-    def _report(self, entry: Entry, answer: Answer) -> None:
+    def _report(self, entry: Entry, answer: Answer, seconds: float = 0.0) -> None:
         now = datetime.now(UTC)
         kind = answer.rule.kind
-        metrics.CALLS.add(1, {"class": kind.value, "code": answer.code})
+        self._measured.note(entry, kind, answer.code, seconds, now.timestamp())
         if kind is Class.ACCEPTED:
-            metrics.SEND_SECONDS.record((now - entry.requested_at).total_seconds(), {"lane": entry.lane})
-            if entry.answers_at is not None:
-                metrics.REPLY_SECONDS.record((now - entry.answers_at).total_seconds())
+            self._opening.answered()
         elif kind is not Class.UNCALLED:
-            log.warning(
-                "not accepted",
-                message=entry.id,
-                number=entry.phone_number_id,
-                outcome=kind.value,
-                code=answer.code,
-                reason=answer.rule.reason,
-            )
+            self._note_refusal(entry, answer)
         self._idle.clear()
         self._results.append(
             CallFinished(
@@ -163,6 +234,28 @@ class Dispatcher:
                 answer.rule.reason,
                 answer.rule.delay_seconds,
                 answer.traceparent,
+                answer.rule.person,
             )
         )
         self._wake.set()
+
+    def _note_refusal(self, entry: Entry, answer: Answer) -> None:
+        number, kind, now = entry.phone_number_id, answer.rule.kind, time.monotonic()
+        if kind is Class.SLOW_NUMBER:
+            self._schedule.slow(number, now)
+        elif kind is Class.UNREACHED:
+            self._opening.unreached()
+        if kind in HOLDING:  # those behind it would only hear the same
+            self._withdraw(lambda other, claim: other == number)
+        what = (number, kind, answer.code)
+        if now - self._said_at.get(what, float("-inf")) < SAY_SECONDS:
+            return
+        self._said_at[what] = now
+        log.warning(
+            "not accepted; said once in a while, `panier.graph.calls` counts them",
+            message=entry.id,
+            number=number,
+            outcome=kind.value,
+            code=answer.code,
+            reason=answer.rule.reason,
+        )

@@ -1,7 +1,7 @@
 """Calls of the Graph API: HTTP/1.1 with kept connections, and what each answer says. Logs no content."""
 
-import time
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
@@ -9,17 +9,18 @@ from opentelemetry.trace import SpanKind, StatusCode
 from panier_common import telemetry
 from panier_common.event import TRACEPARENT
 
-from panier_sender import metrics
 from panier_sender.errors import Class, Rule, classify
 
 ACCEPTED = Rule(Class.ACCEPTED, "")
-IN_DOUBT = Rule(Class.IN_DOUBT, "no_answer")
-UNREACHED = Rule(Class.UNREACHED, "unreachable", 0.5)
+IN_DOUBT = Rule(Class.IN_DOUBT, "no_answer", "no answer")
+UNREACHED = Rule(Class.UNREACHED, "unreachable", "no connection", 0.5)
+
+UPLOAD_FAILED = Rule(Class.RETRY, "unavailable", "the file could not be uploaded yet", 1)
 
 OK = 200
 NO_CONNECTION, NO_ANSWER = 0, -1
 
-_HEADERS = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json"}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,7 +45,13 @@ class _Body(msgspec.Struct):
     error: _Error | None = None
 
 
+class _Uploaded(msgspec.Struct):
+    id: str = ""
+    error: _Error | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Body)
+_UPLOADED = msgspec.json.Decoder(_Uploaded)
 
 
 class Graph:
@@ -54,24 +61,40 @@ class Graph:
         self._session = session
         self._root = f"{url.rstrip('/')}/{version}"
         self._host = urlsplit(url).hostname or ""
+        self._urls: dict[str, str] = {}
 
     async def send(
         self, phone_number_id: str, token: str, body: bytes, seconds: float, traceparent: str | None
     ) -> Answer:
         """Send a message; `traceparent` is what asked for it. Never raises for what the network does."""
-        started = time.monotonic()
         if telemetry.tracing() and telemetry.is_sampled(traceparent):
-            answer = await self._traced(phone_number_id, token, body, seconds, traceparent)
-        else:
-            status, content = await self._post(phone_number_id, token, body, seconds, {})
-            rule, wamid, code = read_answer(status, content)
-            answer = Answer(rule, wamid, code, traceparent)
-        metrics.CALL_SECONDS.record(time.monotonic() - started, {"class": answer.rule.kind.value})
-        return answer
+            return await self._traced(phone_number_id, token, body, seconds, traceparent)
+        status, content = await self._post(phone_number_id, token, body, seconds)
+        rule, wamid, code = read_answer(status, content)
+        return Answer(rule, wamid, code, traceparent)
+
+    async def upload(
+        self, phone_number_id: str, token: str, mime_type: str, content: bytes, seconds: float
+    ) -> tuple[Rule, str, int]:
+        """(what the answer means, the upload's id, Meta's code). Twice does no harm: nothing is sent by it."""
+        form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime_type})
+        form.add_field("file", content, filename="file", content_type=mime_type)
+        status, body = await self._ask(f"{self._root}/{quote(phone_number_id, safe='')}/media", form, token, seconds)
+        if status in {NO_CONNECTION, NO_ANSWER}:
+            return UNREACHED, "", 0
+        try:
+            document = _UPLOADED.decode(body)
+        except msgspec.DecodeError:
+            document = _Uploaded()
+        if status == OK and document.id:
+            return ACCEPTED, document.id, 0
+        code = document.error.code if document.error is not None else None
+        rule = classify(code, status)
+        return (UPLOAD_FAILED if rule.kind is Class.IN_DOUBT else rule), "", code or 0
 
     async def mark_read(self, phone_number_id: str, token: str, body: bytes, seconds: float) -> bool:
         """Whether Meta took it."""
-        status, _ = await self._post(phone_number_id, token, body, seconds, {})
+        status, _ = await self._post(phone_number_id, token, body, seconds)
         return status == OK
 
     async def _traced(self, number: str, token: str, body: bytes, seconds: float, traceparent: str | None) -> Answer:
@@ -91,16 +114,29 @@ class Graph:
         return Answer(rule, wamid, code, own)
 
     async def _post(
-        self, number: str, token: str, body: bytes, seconds: float, headers: dict[str, str]
+        self, number: str, token: str, body: bytes, seconds: float, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        url = self._urls.get(number)
+        if url is None:
+            url = self._urls[number] = f"{self._root}/{quote(number, safe='')}/messages"
+        return await self._ask(url, body, token, seconds, {**JSON, **headers} if headers else JSON)
+
+    async def _ask(
+        self,
+        url: str,
+        data: bytes | aiohttp.FormData,
+        token: str,
+        seconds: float,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """(HTTP status, body), or one of `NO_CONNECTION` and `NO_ANSWER` in the place of a status."""
         try:
             async with self._session.post(
-                f"{self._root}/{number}/messages",
-                data=body,
-                headers={**_HEADERS, **headers, "Authorization": f"Bearer {token}"},
+                url,
+                data=data,
+                headers={"Authorization": f"Bearer {token}", **(headers or {})},
                 # Half of the time for connecting: what fails there was certainly not sent.
-                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 2),
+                timeout=aiohttp.ClientTimeout(total=seconds, connect=seconds / 2),
                 allow_redirects=False,
             ) as response:
                 return response.status, await response.read()

@@ -16,15 +16,26 @@ from panier_common.contracts.events import (
     MessageRequested,
     MessageSent,
 )
-from panier_common.contracts.outbound import offered, unpacked
+from panier_common.contracts.outbound import MediaMessage, TemplateMessage, offered, unpacked
 from panier_common.effects import Effect, Publish, SetTimer
 from panier_common.event import TRACEPARENT, Received
 
 from panier_sender import render
-from panier_sender.errors import HOLDING, Class, Rule, reason_of
-from panier_sender.happenings import CallFinished, DelayDue, DoubtDue, SweepDue, WorkDue
-from panier_sender.journal import Journal, Progress
-from panier_sender.line import CLAIMED, DELAYED, DOUBT, READY, Entry
+from panier_sender.errors import HOLDING, Class, Rule, rule_of
+from panier_sender.failing import message_letter, needs_a_person, number_letter
+from panier_sender.happenings import (
+    CallFinished,
+    DelayDue,
+    DoubtDue,
+    MessageReturned,
+    NumberReleased,
+    SweepDue,
+    WorkDue,
+)
+from panier_sender.journal import InDoubt, Journal, Progress, Sent
+from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY, Entry
+from panier_sender.schedule import rank_of
+from panier_sender.window import ANSWER, CLOSED, STOPPED, TEMPLATE
 
 FAILED = "failed"
 RETRIES = 5  # of a refusal that may be the message's own fault
@@ -43,8 +54,8 @@ def decide(journal: Journal, received: Received) -> Sequence[Effect]:
 def journal_message(journal: Journal, received: Received, event: MessageRequested) -> list[Effect]:
     """Keep the message, as the call it will be, behind what the customer is still to be sent."""
     message = unpacked(event.message)
-    body = render.request_body(message, event.customer, event.conversation, received.id)
-    buttons = [Button(id, title) for id, title in offered(message)]
+    if isinstance(message, MediaMessage) and message.content is not None and message.mime_type is not None:
+        journal.files[render.digest_of(message.content)] = (message.mime_type, message.content)
     entry = Entry(
         id=received.id,
         home=received.partition,
@@ -53,18 +64,33 @@ def journal_message(journal: Journal, received: Received, event: MessageRequeste
         kind=message.kind,
         lane=event.lane,
         origin=received.headers.get("ce_source", "").rpartition("/")[2],
-        body=body.decode(),
-        buttons=msgspec.json.encode(buttons).decode(),
+        body=render.request_body(message, event.customer, event.conversation, received.id).decode(),
+        buttons=msgspec.json.encode([Button(id, title) for id, title in offered(message)]).decode(),
         requested_at=received.at,
         answers_at=event.answers_at,
         traceparent=received.headers.get(TRACEPARENT),
+        rank=rank_of(event.lane),
+        template=_template_body(event, received.id),
     )
-    line = journal.line(event.conversation)
+    _join(journal, entry)
+    return []
+
+
+def _template_body(event: MessageRequested, message_id: str) -> str:
+    if event.template is None:
+        return ""
+    given = event.template
+    template = TemplateMessage(name=given.name, language=given.language, body=given.body)
+    return render.request_body(template, event.customer, event.conversation, message_id).decode()
+
+
+def _join(journal: Journal, entry: Entry) -> None:
+    line = journal.line(entry.conversation)
     if line.more:
         journal.behind.append(entry)
+        journal.put(entry.conversation, line.urged(entry.rank))
     elif all(other.id != entry.id for other in line.entries):
-        journal.put(event.conversation, line.joined(entry))
-    return []
+        journal.put(entry.conversation, line.joined(entry))
 
 
 def note_status(journal: Journal, received: Received, event: DeliveryChanged) -> list[Effect]:
@@ -76,47 +102,50 @@ def note_status(journal: Journal, received: Received, event: DeliveryChanged) ->
     entry = journal.head(journal.conversation_of.get(event.message_id, ""), event.message_id)
     if entry is not None and entry.attempt > 0:
         if event.status == FAILED:
-            return _give_up(journal, entry, received, _code(event), reason_of(_code(event)), event.wamid)
+            return _refused(journal, entry, received, _code(event), rule_of(_code(event)), event.wamid)
         if entry.state == CLAIMED:
             _set_head(journal, entry, CLAIMED, proof=event.wamid)
             return []
         return _accept(journal, entry, received, event.wamid)
-    sent = journal.sent.pop(event.message_id, None)
-    if sent is None or event.status != FAILED:
+    if event.status != FAILED or event.message_id not in journal.sent:
         return []
+    sent = journal.sent.pop(event.message_id)
     journal.forgotten.add(sent.id)  # Meta repeats webhooks: once is enough
+    return _failed_later(journal, sent, received, event)
+
+
+def _failed_later(journal: Journal, sent: Sent, received: Received, event: DeliveryChanged) -> list[Effect]:
+    """Meta took the message and cannot deliver it: its template goes, or its service is told."""
+    rule = rule_of(_code(event))
+    if rule.kind is Class.WINDOW_CLOSED and sent.template:
+        _join(journal, sent.as_template(received))
+        return []
+    said = journal.sentence(sent.phone_number_id, rule.reason, _code(event))
     failed = MessageFailed(
         sent.conversation,
         sent.phone_number_id,
         sent.id,
         sent.kind,
         _code(event),
-        reason_of(_code(event)),
+        rule.reason,
         received.at,
         event.wamid,
         sent.origin,
+        said,
     )
     return [Publish(failed)]
 
 
 def take_result(journal: Journal, received: Received, event: CallFinished) -> list[Effect]:
     """What the call's answer means for the message, its customer and its number."""
-    outcome = Class(event.outcome)
-    rule = Rule(outcome, event.reason, event.delay_seconds)
-    journal.ended.append(event.message_id)
-    journal.budget.give_back(event.phone_number_id)
-    if outcome in HOLDING:
-        journal.budget.hold(event.phone_number_id, event.message_id, rule, journal.now)
-    elif outcome in {Class.UNCALLED, Class.IN_DOUBT}:
-        journal.budget.unprobed(event.phone_number_id, event.message_id)
-    else:
-        journal.budget.works(event.phone_number_id, event.message_id)
+    rule = Rule(Class(event.outcome), event.reason, "", event.delay_seconds, event.person)
+    _tell_of_number(journal, received, event, rule)
     entry = journal.head(event.conversation, event.message_id)
     if entry is None or entry.attempt != event.attempt or entry.state not in {CLAIMED, DOUBT}:
         return []  # a status was faster
-    if entry.proof and outcome is not Class.ACCEPTED:
+    if entry.proof and rule.kind is not Class.ACCEPTED:
         return _accept(journal, entry, received, entry.proof)
-    match outcome:
+    match rule.kind:
         case Class.ACCEPTED:
             return _accept(journal, entry, received, event.wamid)
         case Class.IN_DOUBT:
@@ -126,10 +155,29 @@ def take_result(journal: Journal, received: Received, event: CallFinished) -> li
         case Class.RETRY_FEW if entry.failures < RETRIES:
             return _delay(journal, entry, rule)
         case Class.RETRY_FEW | Class.GIVE_UP | Class.WINDOW_CLOSED:
-            return _give_up(journal, entry, received, event.code, event.reason)
+            return _refused(journal, entry, received, event.code, rule)
         case _:  # it was certainly not sent, and goes when its number may
             _set_head(journal, entry, READY)
             return []
+
+
+def _tell_of_number(journal: Journal, received: Received, event: CallFinished, rule: Rule) -> None:
+    """What the answer says about the number: it works, it must wait, or a person must act."""
+    number = event.phone_number_id
+    journal.ended.append(event.message_id)
+    journal.budget.give_back(number)
+    if rule.kind in HOLDING or rule.kind is Class.UNCALLED:
+        journal.budget.pair_unspent(event.conversation)
+    if rule.kind in HOLDING:
+        before = journal.budget.holds.get(number)
+        journal.budget.hold(number, event.message_id, rule, journal.now)
+        if needs_a_person(before, journal.budget.holds.get(number), rule):
+            said = journal.sentence(number, rule.reason, event.code)
+            journal.letters.append(number_letter(number, received.partition, said))
+    elif rule.kind in {Class.UNCALLED, Class.IN_DOUBT}:
+        journal.budget.unprobed(number, event.message_id)
+    else:
+        journal.budget.works(number, event.message_id)
 
 
 def settle_doubt(journal: Journal, received: Received, event: DoubtDue) -> list[Effect]:
@@ -142,6 +190,8 @@ def settle_doubt(journal: Journal, received: Received, event: DoubtDue) -> list[
     progress = journal.progress.get(received.partition) or Progress()
     if not progress.passed(entry.claimed_at + journal.doubt_after, journal.now):
         return [SetTimer(timer_key(entry.id), LOOK_AGAIN_SECONDS, event)]
+    if journal.in_doubt is InDoubt.GIVE_UP:
+        return _give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, "in_doubt", person=True))
     journal.resent += 1
     _set_head(journal, entry, READY)
     return []
@@ -167,16 +217,56 @@ def forget_old(journal: Journal, received: Received, event: SweepDue) -> list[Ef
     return [SetTimer("sweep", SWEEP_SECONDS, event)]
 
 
+def take_back(journal: Journal, received: Received, event: MessageReturned) -> list[Effect]:
+    """A person mended what a message was refused for: it is as good as new."""
+    fresh = msgspec.structs.replace(
+        event.entry,
+        home=received.partition,
+        state=QUEUED,
+        attempt=0,
+        failures=0,
+        claimed_at=None,
+        proof="",
+        requested_at=journal.now,
+    )
+    _join(journal, fresh)
+    return []
+
+
+def release_number(journal: Journal, received: Received, event: NumberReleased) -> list[Effect]:
+    """A person mended what the number was stopped for: its queue goes on at once."""
+    journal.budget.release(event.phone_number_id)
+    return []
+
+
 def send_what_may_go(journal: Journal, received: Received) -> list[Effect]:
     """Claim ready messages of the home while there is room; fail those that may not be sent any more."""
     effects: list[Effect] = []
-    while (found := journal.next_claim(received.partition)) is not None:
-        entry, wrong = found
-        if wrong is None:
-            journal.claim(entry)
-        else:
-            effects += _give_up(journal, entry, received, 0, wrong)
+    while (entry := journal.next_ready(received.partition)) is not None:
+        effects += _send_now(journal, received, entry)
     return effects
+
+
+def _send_now(journal: Journal, received: Received, entry: Entry) -> list[Effect]:
+    """Claim the message; or, at this last moment, let its template go instead, make it wait, or give it up."""
+    wrong = journal.obstacle(entry)
+    if not journal.windows_known and (wrong in {CLOSED, STOPPED} or entry.lane != ANSWER):
+        # What the customer wrote last is still to be read.
+        return _wait(journal, entry, LOOK_AGAIN_SECONDS)
+    if wrong == CLOSED and entry.template:
+        return _send_now(journal, received, _as_template(journal, entry))
+    if wrong is not None:
+        return _give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, wrong))
+    seconds = journal.budget.pair_wait(entry.conversation, journal.now)
+    if seconds > 0:
+        return _wait(journal, entry, seconds)
+    journal.claim(entry)
+    return []
+
+
+def _as_template(journal: Journal, entry: Entry) -> Entry:
+    _set_head(journal, entry, READY, body=entry.template, template="", kind=TEMPLATE, buttons="[]")
+    return journal.line(entry.conversation).entries[0]
 
 
 def doubt(journal: Journal, entry: Entry) -> list[Effect]:
@@ -202,20 +292,34 @@ def _accept(journal: Journal, entry: Entry, received: Received, wamid: str) -> l
     return [Publish(sent), *_go_on(journal, entry)]
 
 
+def _refused(
+    journal: Journal, entry: Entry, received: Received, code: int, rule: Rule, wamid: str = ""
+) -> list[Effect]:
+    """Meta does not take it: its template goes where that can help, else it is given up."""
+    if rule.kind is Class.WINDOW_CLOSED and entry.template:
+        _as_template(journal, entry)
+        return []
+    return _give_up(journal, entry, received, code, rule, wamid)
+
+
 def _give_up(
-    journal: Journal, entry: Entry, received: Received, code: int, reason: str, wamid: str = ""
+    journal: Journal, entry: Entry, received: Received, code: int, rule: Rule, wamid: str = ""
 ) -> list[Effect]:
     journal.finish(entry)
+    said = journal.sentence(entry.phone_number_id, rule.reason, code)
+    if rule.person:
+        journal.letters.append(message_letter(entry, said))
     failed = MessageFailed(
         entry.conversation,
         entry.phone_number_id,
         entry.id,
         entry.kind,
         code,
-        reason,
+        rule.reason,
         received.at,
         wamid,
         entry.origin,
+        said,
     )
     return [Publish(failed), *_go_on(journal, entry)]
 
@@ -233,7 +337,11 @@ def _delay(journal: Journal, entry: Entry, rule: Rule) -> list[Effect]:
     """This customer waits, 4^X times the rule's delay after the Xth refusal; the others go on."""
     longest = LONGEST_OUTAGE_DELAY_SECONDS if rule.kind is Class.RETRY else LONGEST_DELAY_SECONDS
     seconds = min(rule.delay_seconds * 4.0 ** min(entry.failures, 8), longest)
-    _set_head(journal, entry, DELAYED, failures=entry.failures + 1)
+    return _wait(journal, entry, seconds, failures=entry.failures + 1)
+
+
+def _wait(journal: Journal, entry: Entry, seconds: float, **changes: Any) -> list[Effect]:
+    _set_head(journal, entry, DELAYED, **changes)
     return [SetTimer(timer_key(entry.id), seconds, DelayDue(entry.conversation, entry.phone_number_id, entry.id))]
 
 
@@ -259,4 +367,6 @@ HANDLERS: dict[type[Event], Handler] = {
     DelayDue: end_delay,
     WorkDue: look_again,
     SweepDue: forget_old,
+    MessageReturned: take_back,
+    NumberReleased: release_number,
 }

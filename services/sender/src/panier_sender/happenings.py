@@ -7,6 +7,8 @@ from datetime import datetime
 
 from panier_common.contracts.events import Event
 
+from panier_sender.line import Entry
+
 
 class CallFinished(Event, frozen=True):
     """A call ended, or never began. `outcome` is a value of `errors.Class`; `attempt` says of which claim."""
@@ -23,6 +25,7 @@ class CallFinished(Event, frozen=True):
     reason: str = ""
     delay_seconds: float = 0.0
     traceparent: str | None = None
+    person: bool = False
 
 
 class DoubtDue(Event, frozen=True):
@@ -59,4 +62,20 @@ class SweepDue(Event, frozen=True):
     phone_number_id: str = ""
 
 
-HAPPENINGS = (CallFinished, DoubtDue, DelayDue, WorkDue, SweepDue)
+class MessageReturned(Event, frozen=True):
+    """A person has a message sent that was given up: it was a dead letter until then."""
+
+    ce_type = "panier.sender.message-returned.v1"
+    phone_number_id: str
+    conversation: str
+    entry: Entry
+
+
+class NumberReleased(Event, frozen=True):
+    """A person says that a number may send again: what Meta stopped it for is mended."""
+
+    ce_type = "panier.sender.number-released.v1"
+    phone_number_id: str
+
+
+HAPPENINGS = (CallFinished, DoubtDue, DelayDue, WorkDue, SweepDue, MessageReturned, NumberReleased)

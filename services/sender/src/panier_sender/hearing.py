@@ -1,7 +1,9 @@
 """What the sender does about each message of a customer: the 24-hour window, "stop", and marking it read."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import msgspec
 from panier_common.contracts import inbound as m
@@ -25,12 +27,18 @@ class Receipt(msgspec.Struct, frozen=True):
     typing: bool
 
 
+# Older messages are read late: they count towards no second of now, and nobody waits to see them read.
+FRESH_FOR = timedelta(seconds=30)
+
+
 @dataclass
 class Hearing:
-    """The working set of a batch of customers' messages."""
+    """The working set of a batch of customers' messages. `fresh` counts those of just now, by number."""
 
     shops: Mapping[str, ShopConfigured]
     windows: dict[str, Window] = field(default_factory=dict)
+    now: datetime | None = None
+    fresh: Counter[str] = field(default_factory=Counter)
     changed: dict[str, Window] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
 
@@ -47,6 +55,9 @@ def hear(hearing: Hearing, received: Received) -> Sequence[Effect]:
         hearing.windows[event.conversation] = hearing.changed[event.conversation] = window
     if event.shop is None:
         return []
+    if hearing.now is not None and hearing.now - event.at > FRESH_FOR:
+        return [confirm_stop(hearing, received, event, event.shop)] if owner == SENDER else []
+    hearing.fresh[event.phone_number_id] += 1
     if not isinstance(event.content, m.System | m.Reaction | m.Edit | m.Revoke):
         hearing.receipts.append(Receipt(event.phone_number_id, event.wamid, owner != CONSOLE))
     return [confirm_stop(hearing, received, event, event.shop)] if owner == SENDER else []

@@ -1,16 +1,27 @@
 """The working set of a batch: lines of messages as loaded, as decided, and what may be claimed. No I/O."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
+from enum import Enum
 
 import msgspec
+from panier_common.contracts.events import ShopConfigured
+from panier_common.event import TRACEPARENT, Received
 
+from panier_sender.failing import Letter, sentence
 from panier_sender.line import CLAIMED, READY, Entry, Line
 from panier_sender.pacing import Budget
-from panier_sender.window import ANSWER, Window, obstacle
+from panier_sender.schedule import NEWS, RANKS, rank_of
+from panier_sender.window import TEMPLATE, Window, obstacle
+
+
+class InDoubt(Enum):
+    """What becomes of a message when all that Meta reported since does not tell whether it was sent."""
+
+    RESEND = "resend"  # nothing is lost; a customer may get it twice
+    GIVE_UP = "give_up"  # nothing comes twice; a person decides
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -21,6 +32,24 @@ class Sent(msgspec.Struct, frozen=True):
     phone_number_id: str
     kind: str
     origin: str
+    template: str = ""
+
+    def as_template(self, received: Received) -> Entry:
+        """What goes now that the window turned out to be closed."""
+        return Entry(
+            id=self.id,
+            home=received.partition,
+            conversation=self.conversation,
+            phone_number_id=self.phone_number_id,
+            kind=TEMPLATE,
+            lane=NEWS,
+            origin=self.origin,
+            body=self.template,
+            buttons="[]",
+            requested_at=received.at,
+            traceparent=received.headers.get(TRACEPARENT),
+            rank=rank_of(NEWS),
+        )
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -38,7 +67,9 @@ class Progress(msgspec.Struct, frozen=True):
 class Journal:
     """What one batch knows and decides. `taken_at` is the claimer's monotonic clock before it read anything.
 
-    `looked_at` are the numbers whose ready messages were searched for, with how many at most.
+    `looked_at` are the numbers whose ready messages were searched for, with how many at most. Until
+    `windows_known`, what customers wrote before the sender started is still to be read. `letters` are dead
+    letters to keep, `files` (digest → type, content) what is to be uploaded.
     """
 
     now: datetime
@@ -59,8 +90,13 @@ class Journal:
     claims: dict[str, Entry] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     resent: int = 0
-    # (home, whether it answers somebody) → number → conversations whose first message is ready, in order
-    _ready: defaultdict[tuple[int, bool], defaultdict[str, deque[str]]] = field(
+    letters: list[Letter] = field(default_factory=list)
+    files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    in_doubt: InDoubt = InDoubt.RESEND
+    windows_known: bool = True
+    shops: Mapping[str, ShopConfigured] = field(default_factory=dict)
+    # (home, rank) → number → conversations whose first message is ready, in order
+    _ready: defaultdict[tuple[int, int], defaultdict[str, deque[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(deque))
     )
 
@@ -81,11 +117,15 @@ class Journal:
         self.lines[conversation] = line
         head = line.head
         if head is not None and line.is_ready:
-            self._ready[head.home, head.lane == ANSWER][head.phone_number_id].append(conversation)
+            self._ready[head.home, head.rank][head.phone_number_id].append(conversation)
 
     def finish(self, entry: Entry, wamid: str = "") -> None:
         """The first message of its line is done with, sent if there is a wamid; the next one may go."""
         self.finished[entry.id] = wamid
+        if wamid:  # its status `failed` may be in this very batch
+            self.sent[entry.id] = Sent(
+                entry.id, entry.conversation, entry.phone_number_id, entry.kind, entry.origin, entry.template
+            )
         self.put(entry.conversation, self.line(entry.conversation).advanced())
 
     def head(self, conversation: str, message_id: str) -> Entry | None:
@@ -93,21 +133,25 @@ class Journal:
         head = self.line(conversation).head
         return head if head is not None and head.id == message_id else None
 
-    def next_claim(self, home: int) -> tuple[Entry, str | None] | None:
-        """The next message of the home that may go, or may not any more, with what is in its way.
-
-        Who waits for an answer comes first.
-        """
+    def next_ready(self, home: int) -> Entry | None:
+        """The next message of the home that there is room for: who waits for an answer first, numbers in turn."""
         if self.budget.room <= 0 or home in self.budget.closed:
             return None
-        for number, ready in chain(self._ready[home, True].items(), self._ready[home, False].items()):
-            while ready and self.budget.room_of(number, self.now) > 0:
-                entry = self.line(ready.popleft()).head
-                if entry is not None and entry.state == READY:
-                    return entry, self._obstacle(entry)
+        for rank in range(len(RANKS)):
+            numbers = self._ready[home, rank]
+            for number in list(numbers):
+                ready = numbers[number]
+                while ready and self.budget.room_of(number, self.now) > 0:
+                    entry = self.line(ready.popleft()).head
+                    if entry is not None and entry.state == READY and entry.rank == rank:
+                        numbers[number] = numbers.pop(number)  # to the end: the others are next
+                        return entry
+                if not ready:
+                    del numbers[number]
         return None
 
-    def _obstacle(self, entry: Entry) -> str | None:
+    def obstacle(self, entry: Entry) -> str | None:
+        """Why the message may not be sent now; None when it may."""
         return obstacle(
             self.windows.get(entry.conversation) or Window(),
             kind=entry.kind,
@@ -117,12 +161,16 @@ class Journal:
             now=self.now,
         )
 
+    def sentence(self, number: str, reason: str, code: int) -> str:
+        """Why something of this number failed, for people of its shop."""
+        return sentence(self.shops.get(number), reason, code)
+
     def claim(self, entry: Entry) -> None:
         """Hand the message to be called once this batch is committed."""
         line = self.line(entry.conversation).with_head(CLAIMED, attempt=entry.attempt + 1, claimed_at=self.now)
         self.lines[entry.conversation] = line
         self.claims[entry.id] = line.entries[0]
-        self.budget.claim(entry.phone_number_id, entry.id)
+        self.budget.claim(entry.phone_number_id, entry.id, entry.conversation, self.now)
 
     def added(self) -> list[Entry]:
         """Entries that the journal does not hold yet."""

@@ -19,7 +19,9 @@ class Entry(msgspec.Struct, frozen=True):
     """One message of the journal. `body` is the call's JSON, `buttons` what the message offers, as JSON.
 
     `attempt` counts claims, so that a late result is known as one; `failures` counts refusals. `proof` is the
-    wamid that a status told before the call's own answer did.
+    wamid that a status told before the call's own answer did. `rank` is that of the lane, or of a better one
+    behind it: who waits for an answer does not wait for reminders of others. `template` is the JSON of the call
+    that says the same outside the 24-hour window, empty without one.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Entry(msgspec.Struct, frozen=True):
     failures: int = 0
     claimed_at: datetime | None = None
     proof: str = ""
+    rank: int = 0
+    template: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -57,15 +61,25 @@ class Line(msgspec.Struct, frozen=True):
 
     def joined(self, entry: Entry) -> "Line":
         """With a new message at the end, ready when there is nobody before it; not for a line with `more`."""
-        return Line((*self.entries, entry)).woken()
+        return Line((*self.entries, entry)).urged(entry.rank).woken()
+
+    def urged(self, rank: int) -> "Line":
+        """Its first message goes with what is behind it."""
+        head = self.head
+        if head is None or head.rank <= rank:
+            return self
+        return Line((msgspec.structs.replace(head, rank=rank), *self.entries[1:]), self.more)
 
     def with_head(self, state: str, **changes: Any) -> "Line":
         head = msgspec.structs.replace(self.entries[0], state=state, **changes)
         return Line((head, *self.entries[1:]), self.more)
 
     def advanced(self) -> "Line":
-        """Without its first message; the next one may go."""
-        return Line(self.entries[1:], self.more).woken()
+        """Without its first message; the next one may go, as urgently as any that is known behind it."""
+        behind = self.entries[1:]
+        # Of a long line only the beginning is known: its first message may have been urged by one further back.
+        known = [entry.rank for entry in (self.entries if self.more else behind)]
+        return Line(behind, self.more).urged(min(known, default=0)).woken()
 
     def woken(self) -> "Line":
         """Its first message may go, if it only waited for those before it."""

@@ -1,28 +1,40 @@
-"""The sender's two loops: over numbers (what is to be sent, and what became of it) and over windows."""
+"""The sender's loops: over numbers (what is to be sent, and what became of it), windows and accounts."""
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from panier_common import telemetry
 from panier_common.batch import Loop
-from panier_common.contracts.events import DeliveryChanged, MessageReceived, MessageRequested, ShopConfigured
+from panier_common.contracts.events import (
+    AccountChanged,
+    DeliveryChanged,
+    MessageReceived,
+    MessageRequested,
+    ShopConfigured,
+)
+from panier_common.effects import Effect
 from panier_common.event import Received
 from panier_common.postgres import Connection
-from panier_common.topics import DELIVERY, INBOUND, OUTBOUND
+from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, OUTBOUND
 
 from panier_sender import db, metrics
 from panier_sender.dispatch import Dispatcher
 from panier_sender.handlers import FAILED, decide
-from panier_sender.happenings import HAPPENINGS, CallFinished, DelayDue, DoubtDue, WorkDue
+from panier_sender.happenings import HAPPENINGS, CallFinished, DelayDue, DoubtDue, MessageReturned, WorkDue
 from panier_sender.hearing import Hearing, hear
-from panier_sender.journal import Journal, Progress
+from panier_sender.journal import InDoubt, Journal, Progress
+from panier_sender.limits import told
 from panier_sender.pacing import Pacing
 from panier_sender.receipts import Receipts
 
-NUMBERS = "sender.numbers"
+NUMBERS = db.NUMBERS
 WINDOWS = "sender.windows"
+ACCOUNTS = "sender.accounts"
+
+Told: TypeAlias = "dict[str, tuple[int, datetime]]"
 
 
 class ReadsDelivery(Protocol):
@@ -32,12 +44,28 @@ class ReadsDelivery(Protocol):
 
 
 class Numbers:
-    """The loop over `outbound` and `delivery`: journal, claims, results. `runner` is set once it is there."""
+    """The loop over `outbound` and `delivery`: journal, claims, results. `runner` is set once it is there.
 
-    def __init__(self, pacing: Pacing, dispatcher: Dispatcher, doubt_after: timedelta) -> None:
+    `shop_of` finds a number's shop; `windows_known` says whether the windows are read as far as they were
+    written when this process began.
+    """
+
+    def __init__(
+        self,
+        pacing: Pacing,
+        dispatcher: Dispatcher,
+        doubt_after: timedelta,
+        *,
+        in_doubt: InDoubt = InDoubt.RESEND,
+        shop_of: Mapping[str, ShopConfigured] | None = None,
+        windows_known: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._pacing = pacing
         self._dispatcher = dispatcher
         self._doubt_after = doubt_after
+        self._in_doubt = in_doubt
+        self._shop_of = shop_of or {}
+        self._windows_known = windows_known
         self.runner: ReadsDelivery | None = None
 
     def loop(self) -> Loop[Journal]:
@@ -56,11 +84,19 @@ class Numbers:
         )
 
     async def _load(self, connection: Connection, records: Sequence[Received]) -> Journal:
-        journal = Journal(datetime.now(UTC), time.monotonic(), self._pacing.budget(), self._doubt_after)
+        journal = Journal(
+            datetime.now(UTC),
+            time.monotonic(),
+            self._pacing.budget(),
+            self._doubt_after,
+            in_doubt=self._in_doubt,
+            windows_known=self._windows_known(),
+            shops=self._shop_of,
+        )
         homes = {record.partition for record in records}
         events = [record.event for record in records]
         statuses = [e for e in events if isinstance(e, DeliveryChanged) and e.message_id]
-        own = (MessageRequested, CallFinished, DoubtDue, DelayDue, WorkDue)
+        own = (MessageRequested, CallFinished, DoubtDue, DelayDue, WorkDue, MessageReturned)
         conversations = {e.conversation for e in events if isinstance(e, own) and e.conversation}
         journal.looked_at = self._numbers_to_look_at(journal, homes, events)
         entries = await db.load_lines(
@@ -91,8 +127,12 @@ class Numbers:
 
     def _committed(self, journal: Journal) -> None:
         claims = journal.claims.values()
-        self._pacing.commit(journal.budget, journal.ended, [(e.id, e.home, e.phone_number_id) for e in claims])
+        self._pacing.commit(
+            journal.budget, journal.ended, [(e.id, e.home, e.phone_number_id) for e in claims], journal.now
+        )
         self._note_backlog(journal)
+        if journal.letters:
+            telemetry.DEAD_LETTERS.add(len(journal.letters), {"loop": NUMBERS})
         if journal.resent:
             metrics.RESENT.add(journal.resent)
         self._dispatcher.start(claims, journal.taken_at)
@@ -108,6 +148,7 @@ class Numbers:
 
     async def _take_over(self, connection: Connection, homes: Sequence[int]) -> None:
         await db.take_over(connection, NUMBERS, homes, self._doubt_after)
+        self._pacing.remember(await db.sent_lately(connection, homes))
         self._pacing.open(homes)
         self._dispatcher.open(homes)
 
@@ -120,13 +161,10 @@ class Numbers:
 class Windows:
     """The loop over `inbound`: when customers wrote, and whether they said stop."""
 
-    def __init__(
-        self, shops: Mapping[str, ShopConfigured], pacing: Pacing, receipts: Receipts, busy_above: int
-    ) -> None:
+    def __init__(self, shops: Mapping[str, ShopConfigured], dispatcher: Dispatcher, receipts: Receipts) -> None:
         self._shops = shops
-        self._pacing = pacing
+        self._dispatcher = dispatcher
         self._receipts = receipts
-        self._busy_above = busy_above
 
     def loop(self) -> Loop[Hearing]:
         return Loop(
@@ -141,11 +179,42 @@ class Windows:
 
     async def _load(self, connection: Connection, records: Sequence[Received]) -> Hearing:
         conversations = {r.event.conversation for r in records if isinstance(r.event, MessageReceived)}
-        return Hearing(self._shops, await db.load_windows(connection, conversations))
+        return Hearing(self._shops, await db.load_windows(connection, conversations), now=datetime.now(UTC))
 
     async def _save(self, connection: Connection, hearing: Hearing) -> None:
         if hearing.changed:
             await db.save_windows(connection, hearing.changed)
 
     def _committed(self, hearing: Hearing) -> None:
-        self._receipts.put(hearing.receipts, busy=self._pacing.outstanding > self._busy_above)
+        for number, messages in hearing.fresh.items():
+            self._dispatcher.hear(number, messages)
+        self._receipts.put(hearing.receipts, self._dispatcher.is_busy)
+
+
+class Accounts:
+    """The loop over `account`: what Meta tells of a number's throughput."""
+
+    def loop(self) -> Loop[Told]:
+        return Loop(
+            ACCOUNTS,
+            (ACCOUNT,),
+            wants=lambda topic, headers: True,
+            load=self._load,
+            decide=self._decide,
+            save=self._save,
+            remembers=False,
+        )
+
+    async def _load(self, connection: Connection, records: Sequence[Received]) -> Told:
+        return {}
+
+    def _decide(self, limits: Told, received: Received) -> Sequence[Effect]:
+        event = received.event
+        found = told(event) if isinstance(event, AccountChanged) else None
+        if found is not None and isinstance(event, AccountChanged):
+            limits[found[0]] = (found[1], event.at)
+        return []
+
+    async def _save(self, connection: Connection, limits: Told) -> None:
+        if limits:
+            await db.save_limits(connection, limits)

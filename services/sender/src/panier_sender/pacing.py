@@ -1,16 +1,22 @@
-"""How many messages may be claimed now, and which numbers have to wait. Rules, and the little they remember.
+"""How many messages may be claimed now, and which numbers and customers have to wait. Rules and what they remember.
 
-Kept in memory only: one process owns a number, and after a restart the first refusal says it all again.
+Kept in memory only: one process owns a number. After a restart the first refusal tells of holds again, and what
+customers were sent lately is read from the journal.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
 from panier_sender.errors import Class, Rule
+from panier_sender.rates import DEFAULT_PER_SECOND, PAIR_SECONDS, pair_spent, pair_wait
+
+# Claims of a number are no more than it sends in this time: they are good for 5 s, calls included.
+CLAIMED_AHEAD_SECONDS = 2.0
+LEAST_PAIRS_KEPT = 10_000
 
 LONGEST_HOLD_SECONDS = {Class.UNREACHED: 15.0, Class.SLOW_NUMBER: 120.0}
 LONGEST_OTHER_HOLD_SECONDS = 600.0  # what only a person can change
@@ -30,11 +36,16 @@ class Hold(msgspec.Struct, frozen=True):
 class Budget:
     """What one batch may claim. `room` and `number_room` count claims that have no committed result yet.
 
-    Homes that are `closed` are being given up: nothing of theirs may be claimed.
+    `number_room` is a number's fair share, `ahead` what it can send soon. Homes that are `closed` are being
+    given up: nothing of theirs may be claimed. `pairs` tells when what a conversation was sent is paid for;
+    `paired` what this batch adds.
     """
 
     room: int
     number_room: int
+    ahead: Callable[[str], int] = field(default=lambda number: 1_000_000)
+    pairs: Mapping[str, float] = field(default_factory=dict)
+    paired: dict[str, float] = field(default_factory=dict)
     claimed: Counter[str] = field(default_factory=Counter)
     holds: dict[str, Hold] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
@@ -45,9 +56,21 @@ class Budget:
         hold = self.holds.get(number)
         if hold is not None:
             return min(self.room, int(hold.until <= now and hold.probe is None))
-        return max(0, min(self.room, self.number_room - self.claimed[number]))
+        return max(0, min(self.room, min(self.number_room, self.ahead(number)) - self.claimed[number]))
 
-    def claim(self, number: str, message_id: str) -> None:
+    def pair_wait(self, conversation: str, now: datetime) -> float:
+        """Seconds until this customer may be sent another message."""
+        return pair_wait(self._paid_at(conversation), now.timestamp())
+
+    def pair_unspent(self, conversation: str) -> None:
+        """A message that was claimed has not been sent: it is not to be paid for."""
+        self.paired[conversation] = self._paid_at(conversation) - PAIR_SECONDS
+
+    def _paid_at(self, conversation: str) -> float:
+        return self.paired.get(conversation) or self.pairs.get(conversation, 0.0)
+
+    def claim(self, number: str, message_id: str, conversation: str, now: datetime) -> None:
+        self.paired[conversation] = pair_spent(self._paid_at(conversation), now.timestamp())
         self.room -= 1
         self.claimed[number] += 1
         if number in self.holds:
@@ -75,6 +98,11 @@ class Budget:
         seconds = min(rule.delay_seconds * 2.0 ** min(strikes, 16), longest)
         self._set(number, Hold(now + timedelta(seconds=seconds), rule.kind, rule.reason, strikes))
 
+    def release(self, number: str) -> None:
+        """The number need not wait any more."""
+        if self.holds.pop(number, None) is not None:
+            self.touched.add(number)
+
     def unprobed(self, number: str, message_id: str) -> None:
         """The probe said nothing about the number: another one may follow."""
         hold = self.holds.get(number)
@@ -87,12 +115,27 @@ class Budget:
 
 
 class Pacing:
-    """What is known between batches. Changes only when a batch is committed, or a home comes and goes."""
+    """What is known between batches. Changes only when a batch is committed, or a home comes and goes.
 
-    def __init__(self, claims_limit: int, number_limit: int) -> None:
+    `limit_of` says how many messages a second a number may send. Nothing is claimed before it `may_begin`:
+    without shops no number has a token.
+    """
+
+    def __init__(
+        self,
+        claims_limit: int,
+        number_limit: int,
+        limit_of: Callable[[str], float] = lambda number: DEFAULT_PER_SECOND,
+        may_begin: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._claims_limit = claims_limit
         self._number_limit = number_limit
+        self._limit_of = limit_of
+        self._may_begin = may_begin
         self._claimed: dict[str, tuple[int, str]] = {}
+        self._of_number: Counter[str] = Counter()
+        self._pairs: dict[str, float] = {}
+        self._prune_at = LEAST_PAIRS_KEPT
         self.holds: dict[str, Hold] = {}
         # number → home, for numbers that may have ready messages in the journal
         self.backlog: dict[str, int] = {}
@@ -104,24 +147,57 @@ class Pacing:
 
     def budget(self) -> Budget:
         return Budget(
-            self._claims_limit - len(self._claimed),
-            self._number_limit,
-            Counter(number for _, number in self._claimed.values()),
-            dict(self.holds),
+            self._claims_limit - len(self._claimed) if self._may_begin() else 0,
+            min(self._number_limit, self._fair_share()),
+            self._ahead,
+            self._pairs,
+            claimed=Counter(self._of_number),
+            holds=dict(self.holds),
             closed=self._closed,
         )
 
-    def commit(self, budget: Budget, ended: Iterable[str], claims: Iterable[tuple[str, int, str]]) -> None:
+    def _fair_share(self) -> int:
+        """Numbers that share the process share its claims, whoever asked first."""
+        return max(1, self._claims_limit // max(1, len(self._of_number.keys() | self.backlog.keys())))
+
+    def _ahead(self, number: str) -> int:
+        return max(2, int(self._limit_of(number) * CLAIMED_AHEAD_SECONDS))
+
+    def commit(
+        self, budget: Budget, ended: Iterable[str], claims: Iterable[tuple[str, int, str]], now: datetime
+    ) -> None:
         """Take over what a batch decided: results first, since one message may be claimed again."""
         for message_id in ended:
-            self._claimed.pop(message_id, None)
+            self._drop(message_id)
         for message_id, home, number in claims:
             self._claimed[message_id] = (home, number)
+            self._of_number[number] += 1
         for number in budget.touched:
             if number in budget.holds:
                 self.holds[number] = budget.holds[number]
             else:
                 self.holds.pop(number, None)
+        self._pairs.update(budget.paired)
+        self._prune(now)
+
+    def _drop(self, message_id: str) -> None:
+        claimed = self._claimed.pop(message_id, None)
+        if claimed is not None:
+            self._of_number[claimed[1]] -= 1
+            if self._of_number[claimed[1]] <= 0:
+                del self._of_number[claimed[1]]
+
+    def _prune(self, now: datetime) -> None:
+        """Forget customers whose messages are paid for, each time there are twice as many as were kept."""
+        if len(self._pairs) > self._prune_at:
+            instant = now.timestamp()
+            self._pairs = {conversation: at for conversation, at in self._pairs.items() if at > instant}
+            self._prune_at = max(LEAST_PAIRS_KEPT, 2 * len(self._pairs))
+
+    def remember(self, sent: Iterable[tuple[str, datetime]]) -> None:
+        """What a former owner sent lately, in order of time."""
+        for conversation, at in sent:
+            self._pairs[conversation] = pair_spent(self._pairs.get(conversation, 0.0), at.timestamp())
 
     def note_backlog(self, number: str, home: int) -> None:
         """Messages of this number were left waiting."""
@@ -144,7 +220,8 @@ class Pacing:
     def forget(self, homes: Iterable[int]) -> None:
         """These homes have another owner."""
         gone = set(homes)
-        self._claimed = {key: value for key, value in self._claimed.items() if value[0] not in gone}
+        for message_id in [key for key, (home, _) in self._claimed.items() if home in gone]:
+            self._drop(message_id)
 
     def release(self, number: str) -> None:
         """End a number's hold: there is a new token."""

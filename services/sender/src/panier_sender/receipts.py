@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 
 from panier_sender import metrics
 from panier_sender.graph import Graph
@@ -17,17 +18,18 @@ WORKERS = 4
 
 
 class Receipts:
-    """A short queue and a few workers; `busy` says when messages need the line more."""
+    """A short queue and a few workers."""
 
     def __init__(self, graph: Graph, tokens: Tokens) -> None:
         self._graph = graph
         self._tokens = tokens
         self._queue: asyncio.Queue[tuple[float, Receipt]] = asyncio.Queue(QUEUE_LIMIT)
 
-    def put(self, receipts: list[Receipt], *, busy: bool) -> None:
+    def put(self, receipts: Iterable[Receipt], busy: Callable[[str], bool]) -> None:
+        """Mark these read; not those of numbers whose messages need the line."""
         now = time.monotonic()
         for receipt in receipts:
-            if busy or self._queue.full():
+            if self._queue.full() or busy(receipt.phone_number_id):
                 metrics.RECEIPTS.add(1, {"outcome": "dropped"})
             else:
                 self._queue.put_nowait((now, receipt))

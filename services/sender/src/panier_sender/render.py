@@ -4,6 +4,7 @@ One case a kind: a new class in `contracts.outbound.Message` fails the type chec
 written. Shapes: Meta's OpenAPI file v23.0 and the pages on each kind.
 """
 
+import hashlib
 from typing import Any, assert_never
 
 import msgspec
@@ -12,6 +13,9 @@ from panier_common.contracts.events import Customer
 from panier_common.identity import is_user_id
 
 Json = dict[str, Any]
+
+UPLOAD = "upload:"
+"""Stands before a file's digest where the id of its upload will be."""
 
 _OFFSET = 100  # Meta's only one: amounts of BRL and INR, both of two decimals
 _encode = msgspec.json.Encoder().encode
@@ -38,6 +42,11 @@ def addressed(customer: Customer, conversation: str) -> dict[str, str]:
         return {"recipient": customer.user_id}
     known = conversation.partition(":")[2]
     return {"recipient": known} if is_user_id(known) else {"to": f"+{known.lstrip('+')}"}
+
+
+def digest_of(content: bytes) -> str:
+    """A file's name of its own: the same content has the same."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_body(wamid: str, *, typing: bool) -> bytes:
@@ -201,7 +210,10 @@ def _template(message: o.TemplateMessage) -> Json:
 
 
 def _media(message: o.MediaMessage) -> Json:
-    media = {"id": message.media_id} if message.media_id else {"link": str(message.link)}
+    if message.content is not None:
+        media = {"id": UPLOAD + digest_of(message.content)}
+    else:
+        media = {"id": message.media_id} if message.media_id else {"link": str(message.link)}
     if message.caption:
         media["caption"] = message.caption
     if message.filename:

@@ -4,6 +4,9 @@ from panier_common.settings import DatabaseSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from panier_sender.journal import InDoubt
+from panier_sender.rates import DEFAULT_PER_SECOND, HIGHEST_PER_SECOND
+
 
 class SenderSettings(DatabaseSettings):
     """Tokens are not among them: each number's shop names the variable (or `<NAME>_FILE`) that holds its own."""
@@ -28,11 +31,22 @@ class SenderSettings(DatabaseSettings):
         gt=0,
         description="A call without an answer is repeated when `delivery` was read this far past it in vain.",
     )
-    calls_limit: int = Field(default=256, ge=1, description="Calls to the Graph API in flight in this process at most.")
-    claims_limit: int = Field(
-        default=1000, ge=1, description="Messages in memory at most; the others wait in the journal."
+    in_doubt: InDoubt = Field(
+        default=InDoubt.RESEND,
+        description="What becomes of a message of which Meta reported nothing in that time: `resend` loses none, "
+        "`give_up` sends none twice and leaves it to a person.",
     )
-    number_claims_limit: int = Field(default=500, ge=1, description="Of these, messages of one phone number at most.")
+    messages_per_second: int = Field(
+        default=DEFAULT_PER_SECOND,
+        ge=1,
+        le=HIGHEST_PER_SECOND,
+        description="What a phone number may send and receive, unless the shops file or Meta says otherwise.",
+    )
+    calls_limit: int = Field(default=512, ge=1, description="Calls to the Graph API in flight in this process at most.")
+    claims_limit: int = Field(
+        default=2000, ge=1, description="Messages in memory at most; the others wait in the journal."
+    )
+    number_claims_limit: int = Field(default=1000, ge=1, description="Of these, messages of one phone number at most.")
     keep_alive_seconds: float = Field(
         default=4.0,
         ge=0,

@@ -13,6 +13,11 @@ GOOD_FOR = timedelta(hours=24)
 ANSWER = "answer"
 TEMPLATE = "template"
 
+# What can be in the way.
+STOPPED = "stopped"
+TOO_OLD = "too_old"
+CLOSED = "window_closed"
+
 
 class Window(msgspec.Struct, frozen=True):
     """What a conversation's own messages say about writing to it."""
@@ -45,10 +50,10 @@ def obstacle(
 ) -> str | None:
     """Why a message may not be sent now; None when it may. `answers_at` counts like a message heard."""
     if lane != ANSWER and window.stopped:
-        return "stopped"
+        return STOPPED
     if now - requested_at > GOOD_FOR:
-        return "too_old"
+        return TOO_OLD
     if kind == TEMPLATE:
         return None
     known = [at for at in (window.last_message_at, answers_at) if at is not None]
-    return None if known and now - max(known) <= OPEN_FOR else "window_closed"
+    return None if known and now - max(known) <= OPEN_FOR else CLOSED

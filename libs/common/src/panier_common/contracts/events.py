@@ -73,6 +73,7 @@ class EnquiryRaised(Event, frozen=True):
     """Free text that no open question of checkout's was waiting for; `owner` answers it.
 
     With `reply_id`, the text was the title of a button of the last message: it counts as pressing it.
+    `shown_at` is when that message was sent.
     """
 
     ce_type: ClassVar[str] = "panier.enquiry.raised.v1"
@@ -85,6 +86,7 @@ class EnquiryRaised(Event, frozen=True):
     wamid: str
     at: datetime
     reply_id: str | None = None
+    shown_at: datetime | None = None
 
 
 class ProductChanged(Event, frozen=True):
@@ -426,12 +428,21 @@ class FloorReturned(Event, frozen=True):
     at: datetime
 
 
+class Template(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A template approved by Meta; `body` are the texts for its body's placeholders, in order."""
+
+    name: str
+    language: str
+    body: tuple[str, ...] = ()
+
+
 class MessageRequested(Event, frozen=True):
     """One channel-neutral message to one customer.
 
     `message` is the JSON of a `contracts.outbound.Message`. `answers_at` is the time of the customer's message
     that it answers (the 24-hour window counts from the later of that and what the sender knows); None for
-    what nobody asked for. `lane` is answer, news or reminder.
+    what nobody asked for. `lane` is answer, news or reminder. `template` goes instead of the message when the
+    window is closed.
     """
 
     ce_type: ClassVar[str] = "panier.message.requested.v1"
@@ -443,6 +454,7 @@ class MessageRequested(Event, frozen=True):
     lane: str = "answer"
     answers: str | None = None
     answers_at: datetime | None = None
+    template: Template | None = None
 
 
 class Button(msgspec.Struct, frozen=True):
@@ -467,7 +479,10 @@ class MessageSent(Event, frozen=True):
 
 
 class MessageFailed(Event, frozen=True):
-    """The message was given up. `code` is Meta's, 0 when there was none; `reason` is our class of it."""
+    """The message was given up. `code` is Meta's, 0 when there was none; `reason` is our class of it.
+
+    `said` is the reason as a sentence for people, in the shop's first language.
+    """
 
     ce_type: ClassVar[str] = "panier.message.failed.v1"
     conversation: str
@@ -479,14 +494,19 @@ class MessageFailed(Event, frozen=True):
     at: datetime
     wamid: str = ""
     origin: str = ""
+    said: str = ""
 
 
 class Number(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A phone number of a shop; `access_token_env` names the variable that holds its token."""
+    """A phone number of a shop; `access_token_env` names the variable that holds its token.
+
+    `messages_per_second` is what Meta lets it send and receive, where that is not the usual.
+    """
 
     phone_number_id: str
     display: str
     access_token_env: str
+    messages_per_second: int | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -558,10 +578,58 @@ class AccountChanged(Event, frozen=True):
 
 
 class CustomersLinked(Event, frozen=True):
-    """Two ids of one customer; commutative. `pair` is the topic's key."""
+    """Two ids of one customer; commutative. `pair` is the topic's key.
+
+    An id is a user id, or a phone number as `<phone_number_id>:<digits>`. With `first` and `second` the same, a
+    phone number was seen alone: the first user id that comes with it belongs to it. `left` is the one of the two
+    that the customer gave up, if any.
+    """
 
     ce_type: ClassVar[str] = "panier.customers.linked.v1"
     pair: str
     first: str
     second: str
     at: datetime
+    left: str = ""
+
+
+class ConversationMerged(Event, frozen=True):
+    """What was begun as `conversation` belongs to `into`: its home moves it there and forwards what still comes.
+
+    Told as often as somebody notices, in any order; `into` is always the lesser of two conversations.
+    `customer` has the ids that are known to be one customer's.
+    """
+
+    ce_type: ClassVar[str] = "panier.conversation.merged.v1"
+    conversation: str
+    into: str
+    phone_number_id: str
+    customer: Customer
+    at: datetime
+
+
+class StateMoved(Event, frozen=True):
+    """One row of a merged conversation on its way to `conversation`; `owner` is the loop whose row it is."""
+
+    ce_type: ClassVar[str] = "panier.state.moved.v1"
+    conversation: str
+    source: str
+    owner: str
+    what: str
+    document: msgspec.Raw
+    at: datetime
+
+
+class EventForwarded(Event, frozen=True):
+    """What came for a merged conversation, on its way to where that is now: for the loop `owner` alone."""
+
+    ce_type: ClassVar[str] = "panier.event.forwarded.v1"
+    conversation: str
+    source: str
+    owner: str
+    topic: str
+    id: str
+    type: str
+    value: msgspec.Raw
+    at: datetime
+    answered_by: str = ""

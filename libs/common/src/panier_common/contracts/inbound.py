@@ -102,6 +102,10 @@ class Unsupported(Kind, frozen=True, tag="unsupported"):
     errors: tuple[int, ...] = ()
 
 
+# Meta's type for a chat that was opened for the first time, where it still says so: it is greeted.
+WELCOME = "request_welcome"
+
+
 class Unknown(Kind, frozen=True, tag="unknown"):
     """A kind nobody has seen yet; `type` is Meta's word for it."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
 
 TEXT_LIMIT = 4096
 BODY_LIMIT = 1024
@@ -20,6 +20,8 @@ MAX_BUTTONS = 3
 MAX_ROWS = 10
 MAX_SECTIONS = 10
 MAX_PRODUCTS = 30
+FILE_LIMIT = 512 * 1024
+"""Of a file inside a message: it travels through Kafka and the journal."""
 
 Body: TypeAlias = Annotated[str, Field(min_length=1, max_length=BODY_LIMIT)]
 Header: TypeAlias = Annotated[str, Field(min_length=1, max_length=60)]
@@ -226,7 +228,10 @@ class ReactionMessage(Part):
 
 
 class MediaMessage(Part):
-    """A picture, film, sound, document or sticker, by address or by the id of an upload."""
+    """A picture, film, sound, document or sticker: by address, by the id of an upload, or with the file itself.
+
+    `content` is for what has no address, like a receipt: the sender uploads each file once for each number.
+    """
 
     kind: Literal["media"] = "media"
     media: Literal["image", "video", "audio", "document", "sticker"]
@@ -234,11 +239,15 @@ class MediaMessage(Part):
     media_id: Annotated[str, Field(min_length=1)] | None = None
     caption: Annotated[str, Field(max_length=1024)] = ""
     filename: Annotated[str, Field(max_length=240)] = ""
+    content: Annotated[Base64Bytes, Field(min_length=1, max_length=FILE_LIMIT)] | None = None
+    mime_type: Annotated[str, Field(pattern=r"^[a-z]+/[A-Za-z0-9.+-]+$")] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.link is None) == (self.media_id is None):
-            raise ValueError("give either link or media_id")
+        if sum(source is not None for source in (self.link, self.media_id, self.content)) != 1:
+            raise ValueError("give either link, media_id or content")
+        if (self.content is None) != (self.mime_type is None):
+            raise ValueError("content and its mime_type go together")
         if self.caption and self.media in {"audio", "sticker"}:
             raise ValueError(f"{self.media} has no caption")
         if self.filename and self.media != "document":

@@ -1,0 +1,142 @@
+"""What a storm asked for, what WhatsApp took, and what the services were told: compared. Pure.
+
+A message is right when WhatsApp accepted it once and the services were told so, or when it failed with a code
+that WhatsApp gave for this very message. Everything else is named.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from panier_bench import figures
+
+Json = dict[str, Any]
+PAIR_LIMIT, THROUGHPUT = "131056", "130429"
+
+
+@dataclass(frozen=True)
+class Requested:
+    """One message of the storm: the `place` it has among all, and when it was asked for (seconds since 1970)."""
+
+    number: str
+    customer: str
+    place: int
+    at: float
+
+
+@dataclass
+class Told:
+    """What came on `sent` about one message."""
+
+    sent: int = 0
+    failed: list[int] = field(default_factory=list)  # codes
+
+
+@dataclass
+class Ledger:
+    """By message id. Messages of others are not in it."""
+
+    requested: dict[str, Requested] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    published_again: int = 0
+    _events: set[str] = field(default_factory=set)
+
+    def tell(self, event_id: str, message_id: str, failed_with: int | None) -> None:
+        """`failed_with` is None for a message that was sent. The same event again is dropped, as services drop it."""
+        if message_id not in self.requested:
+            return
+        if event_id in self._events:
+            self.published_again += 1
+            return
+        self._events.add(event_id)
+        told = self.told.setdefault(message_id, Told())
+        if failed_with is None:
+            told.sent += 1
+        else:
+            told.failed.append(failed_with)
+
+    @property
+    def failed(self) -> set[str]:
+        """Messages that were told as failed, sent before or not."""
+        return {message_id for message_id, told in self.told.items() if told.failed}
+
+    @property
+    def open(self) -> int:
+        """Messages of which nothing was told yet."""
+        return len(self.requested) - len(self.told)
+
+
+def judge(
+    ledger: Ledger, accepted: Iterable[Json], refusals: Iterable[Json], counts: Json, faults: Mapping[str, int]
+) -> Json:
+    """The report: counts of everything, `wrong` with the first few ids of what is not right."""
+    takes: dict[str, list[Json]] = defaultdict(list)
+    for message in accepted:
+        if message["callback"] in ledger.requested:
+            takes[message["callback"]].append(message)
+    given: dict[str, set[int]] = defaultdict(set)
+    for refusal in refusals:
+        given[refusal["callback"]].add(refusal["code"])
+    for message_id, messages in takes.items():
+        given[message_id].update(message["code"] for message in messages if message["code"] is not None)
+
+    wrong: dict[str, list[str]] = defaultdict(list)
+    for message_id in ledger.requested:
+        told = ledger.told.get(message_id, Told())
+        for what in _wrong(told, takes.get(message_id, ()), given[message_id]):
+            wrong[what].append(message_id)
+    wrong["out of order"] = out_of_order(ledger, takes)
+    doubled = [message_id for message_id, messages in takes.items() if len(messages) > 1]
+    refused = counts["refused"]
+    waits = [takes[key][0]["at"] - one.at for key, one in ledger.requested.items() if key in takes]
+    return {
+        "requested": len(ledger.requested),
+        "accepted": len(takes),
+        "sent_twice": len(doubled),
+        "published_again": ledger.published_again,
+        "failed_at_whatsapp": sum(any(take["code"] is not None for take in each) for each in takes.values()),
+        "failed_by_code": dict(Counter(str(code) for told in ledger.told.values() for code in told.failed)),
+        "refused_by_rule": refused,
+        "injected_refusals": counts["injected"],
+        "faults": dict(faults),
+        "most_in_a_second": max((each["most_in_a_second"] for each in counts["numbers"].values()), default=0),
+        "waited": figures.latency(waits) if waits else {},
+        "wrong": {what: {"count": len(ids), "some": ids[:5]} for what, ids in wrong.items() if ids},
+        "limits_broken": {code: refused[code] for code in (PAIR_LIMIT, THROUGHPUT) if refused.get(code)},
+    }
+
+
+def is_right(report: Json) -> bool:
+    return not report["wrong"] and not report["limits_broken"]
+
+
+def out_of_order(ledger: Ledger, takes: Mapping[str, list[Json]]) -> list[str]:
+    """Messages first accepted after a later one of the same customer."""
+    firsts = sorted((messages[0]["seq"], message_id) for message_id, messages in takes.items())
+    last: dict[tuple[str, str], int] = {}
+    late = []
+    for _, message_id in firsts:
+        one = ledger.requested[message_id]
+        pair = (one.number, one.customer)
+        if one.place < last.get(pair, -1):
+            late.append(message_id)
+        else:
+            last[pair] = one.place
+    return late
+
+
+def _wrong(told: Told, takes: Sequence[Json], given: set[int]) -> Iterable[str]:
+    taken = bool(takes)
+    if taken and all(message["code"] is not None for message in takes) and not told.failed:
+        yield "failed and nobody told"
+    if not taken and not told.failed:
+        yield "lost"
+    if taken and not told.sent and not told.failed:
+        yield "accepted and nobody told"
+    if not taken and told.sent:
+        yield "told as sent and never accepted"
+    if told.sent > 1 or len(told.failed) > 1:
+        yield "told twice"
+    if any(code not in given for code in told.failed):
+        yield "failed with a code that WhatsApp did not give"

@@ -1,0 +1,120 @@
+"""The storm's judgement, case by case, and a small storm over real services."""
+
+from typing import Any
+
+import pytest
+from panier_bench import storm
+from panier_bench.engines import Engines, topics
+from panier_bench.ledger import Ledger, Requested, is_right, judge
+from panier_bench.storm import Plan
+
+CALM = {"refused": {}, "injected": {}, "numbers": {"n": {"accepted": 1, "most_in_a_second": 1}}}
+
+
+def tell(ledger: Ledger, message_id: str, code: int | None = None) -> None:
+    """By an event of its own."""
+    told = ledger.told.get(message_id)
+    ledger.tell(f"{message_id}-{told}", message_id, code)
+
+
+def asked(*ids: str, customer: str = "c") -> Ledger:
+    ledger = Ledger()
+    for place, message_id in enumerate(ids):
+        ledger.requested[message_id] = Requested("n", customer, place, 0.0)
+    return ledger
+
+
+def took(seq: int, message_id: str, code: int | None = None) -> dict[str, Any]:
+    return {"seq": seq, "callback": message_id, "at": 1.0, "code": code}
+
+
+def found(ledger: Ledger, *accepted: dict[str, Any], refusals: Any = (), counts: Any = CALM) -> dict[str, Any]:
+    report = judge(ledger, accepted, refusals, counts, {})
+    return {"right": is_right(report), "wrong": set(report["wrong"]), "report": report}
+
+
+def test_accepted_once_and_told_is_right() -> None:
+    ledger = asked("a", "b")
+    tell(ledger, "a")
+    tell(ledger, "b")
+    tell(ledger, "somebody else's")
+    assert ledger.open == 0
+    result = found(ledger, took(1, "a"), took(2, "b"), took(3, "somebody else's"))
+    assert result["right"], result
+    assert (result["report"]["accepted"], result["report"]["sent_twice"]) == (2, 0)
+
+
+def test_failed_with_the_code_that_was_given_is_right() -> None:
+    ledger = asked("a", "b")
+    tell(ledger, "a", 131042)  # refused
+    tell(ledger, "b")  # accepted, then failed by a status
+    tell(ledger, "b", 131049)
+    refusal = {"callback": "a", "code": 131042}
+    assert found(ledger, took(1, "b", 131049), refusals=[refusal])["right"]
+
+
+@pytest.mark.parametrize(
+    ("told", "accepted", "wrong"),
+    [
+        ([], [], "lost"),
+        ([], [took(1, "a")], "accepted and nobody told"),
+        ([None], [], "told as sent and never accepted"),
+        ([None, None], [took(1, "a")], "told twice"),
+        ([None], [took(1, "a", 131049)], "failed and nobody told"),
+        ([131026], [took(1, "a")], "failed with a code that WhatsApp did not give"),
+        ([0], [], "failed with a code that WhatsApp did not give"),
+    ],
+)
+def test_everything_else_has_a_name(told: list[int | None], accepted: list[Any], wrong: str) -> None:
+    ledger = asked("a")
+    for code in told:
+        tell(ledger, "a", code)
+    result = found(ledger, *accepted)
+    assert not result["right"]
+    assert wrong in result["wrong"]
+
+
+def test_twice_is_counted_and_order_is_that_of_the_first_time() -> None:
+    ledger = asked("a", "b", "c")
+    for message_id in "abc":
+        tell(ledger, message_id)
+    again = found(ledger, took(1, "a"), took(2, "b"), took(3, "a"), took(4, "c"))
+    assert again["right"]
+    assert again["report"]["sent_twice"] == 1
+    late = found(ledger, took(1, "b"), took(2, "a"), took(3, "c"))
+    assert late["wrong"] == {"out of order"}
+    assert late["report"]["wrong"]["out of order"] == {"count": 1, "some": ["a"]}
+
+
+def test_the_same_event_again_is_dropped_and_counted() -> None:
+    ledger = asked("a")
+    for _ in range(3):
+        ledger.tell("event", "a", None)
+    result = found(ledger, took(1, "a"))
+    assert result["right"]
+    assert result["report"]["published_again"] == 2
+
+
+def test_a_limit_of_ours_to_keep_is_never_broken() -> None:
+    ledger = asked()
+    for code in ("131056", "130429"):
+        assert not found(ledger, counts={**CALM, "refused": {code: 1}})["right"]
+    assert found(ledger, counts={**CALM, "injected": {"131056": 5}, "refused": {"131026": 1}})["right"]
+
+
+@pytest.mark.parametrize("plan", [Plan(rate=500, numbers=2), Plan(rate=500, customers=600)])
+def test_a_storm_that_breaks_its_own_limits_does_not_begin(plan: Plan) -> None:
+    with pytest.raises(SystemExit):
+        plan.check()
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+async def test_a_small_storm_loses_nothing(kafka: str, postgres: str) -> None:
+    found = Engines(kafka, postgres, {"kafka": "test", "postgres": "test"})
+    await topics(found)
+    report = await storm.run(found, Plan(rate=50, seconds=10, numbers=4, customers=500, drain_seconds=150))
+    assert report["right"], report
+    assert report["requested"] >= 500
+    assert report["accepted"] > 450
+    assert sum(report["faults"].values()) > 50, "the storm was a calm"

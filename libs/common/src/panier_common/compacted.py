@@ -1,0 +1,56 @@
+"""Following a compacted topic from its beginning for as long as a process lives. Knows nothing of what it holds."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from panier_common.brokers import brokers
+from panier_common.topics import Topic
+
+log = structlog.get_logger()
+
+Take = Callable[["ConsumerRecord[bytes, bytes]"], None]
+
+
+async def follow(bootstrap_servers: str, topic: Topic, take: Take, on_level: Callable[[], None]) -> None:
+    """Give every record to `take`; `on_level` is called once the topic was read to the end it had at first.
+
+    Begins anew whenever the broker was away, so `take` sees records again.
+    """
+    while True:
+        consumer = AIOKafkaConsumer(
+            **brokers(bootstrap_servers), enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        try:
+            await consumer.start()
+            await _read(consumer, topic, take, on_level)
+        except (KafkaError, OSError) as error:
+            log.warning("the broker does not answer", topic=topic.name, error=type(error).__name__)
+            await asyncio.sleep(1)
+        finally:
+            with suppress(KafkaError, OSError):
+                await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, topic: Topic, take: Take, on_level: Callable[[], None]) -> None:
+    while not (numbers := consumer.partitions_for_topic(topic.name)):
+        await consumer._client.force_metadata_update()
+        consumer._client.add_topic(topic.name)
+        await asyncio.sleep(0.5)
+    partitions = [TopicPartition(topic.name, number) for number in numbers]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    ends = await consumer.end_offsets(partitions)
+    level = False
+    while True:
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            for record in records:
+                take(record)
+        if not level:
+            level = all([await consumer.position(tp) >= ends[tp] for tp in partitions])
+            if level:
+                on_level()

@@ -1,0 +1,60 @@
+"""What a service hands to its own loop: decided on, or given back; whoever waits for it is told in any case."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import panier_common.runner as runner_module
+import pytest
+from aiokafka import TopicPartition
+from panier_common.homes import HomeLostError
+from panier_common.postgres import Connection
+from panier_common.topics import INBOUND
+
+from .tally import Rang, Tally, conversation, eventually, running, texts_of
+
+
+class Failing(Tally):
+    """A tally whose database takes nothing until it is well again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = asyncio.Event()
+        self.is_well = False
+
+    async def save(self, db: Connection, world: dict[str, list[str]]) -> None:
+        if not self.is_well:
+            self.failed.set()
+            raise OSError("the database is away")
+        await super().save(db, world)
+
+
+async def _never(homes: Sequence[int]) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_what_is_given_up_undecided_is_not_waited_for_for_ever(pool, broker, name, monkeypatch):
+    """A rebalance while the database is away: the service's other work goes on once it is back."""
+    monkeypatch.setattr(runner_module, "DRAIN_SECONDS", 0.3)
+    tally, who = Failing(), conversation()
+    async with running(replace(tally.loop(name), on_release=_never), pool, broker) as runner:
+        await eventually("its homes", lambda: _homes(runner))
+        first = asyncio.create_task(runner.submit([Rang(who)]))
+        await asyncio.wait_for(tally.failed.wait(), 10)
+        second = asyncio.create_task(runner.submit([Rang(who)]))
+        await asyncio.sleep(0)
+        partitions = [TopicPartition(INBOUND.name, n) for n in range(12)]
+        await runner.on_partitions_revoked(partitions)
+        with pytest.raises(HomeLostError):
+            await asyncio.wait_for(second, 5)
+        await asyncio.wait([first], timeout=5)
+        assert first.done()
+        tally.is_well = True
+        await runner.on_partitions_assigned(partitions)
+        await eventually("its homes", lambda: _homes(runner))
+        await asyncio.wait_for(runner.submit([Rang(who)]), 10)
+        await eventually("what was submitted then", texts_of(pool, who, 1))
+
+
+async def _homes(runner: runner_module.Runner[dict[str, list[str]]]) -> bool:
+    return bool(runner._homes)

@@ -1,0 +1,104 @@
+"""How fast Meta takes messages: of a number, and to one customer. Arithmetic on times; keeps nothing itself.
+
+Both limits are kept as one time each, the moment at which all that was sent is paid for (a token bucket whose
+tokens need not be counted). Sources: Meta's pages on throughput and on the pair rate (September 2026).
+"""
+
+import msgspec
+
+DEFAULT_PER_SECOND = 80
+HIGHEST_PER_SECOND = 1000
+COEXISTENCE_PER_SECOND = 20
+
+# Of a number's limit, this share may leave at once and the rest is its pace: no second sees more than the limit.
+BURST_SHARE = 0.05
+SLOWEST = 1 / 16
+RECOVERY_SECONDS = 60.0
+# However much customers write, this share of the limit stays ours.
+OUR_SHARE = 0.5
+
+FIRST_CALLS = 8
+PAUSE_SECONDS = 4.0
+
+PAIR_SECONDS = 6.0
+# Meta lends 45 messages. One is left to it: a message that was long on its way shortens the time to the next.
+PAIR_BURST = 44
+
+
+class Pace(msgspec.Struct):
+    """A number's pace. `paid_at` is when what it sent is paid for; `share` what a refusal left of its limit.
+
+    `heard_until` is the same as `paid_at` for what customers wrote.
+    """
+
+    per_second: float
+    paid_at: float = 0.0
+    share: float = 1.0
+    slowed_at: float = float("-inf")
+    heard_until: float = 0.0
+
+    def share_at(self, now: float) -> float:
+        """After a refusal the pace grows back to the limit within a minute."""
+        return min(1.0, self.share + max(0.0, now - self.slowed_at) / RECOVERY_SECONDS)
+
+    def free_at(self, now: float) -> float:
+        """When the next message may go."""
+        return self.paid_at - max(0.0, self._burst(now) - 1.0) / self.rate(now)
+
+    def spend(self, now: float, messages: int = 1) -> None:
+        self.paid_at = max(self.paid_at, now) + messages / self.rate(now)
+
+    def hear(self, now: float, messages: int) -> None:
+        """Customers' messages count towards the limit as well; what they have of it is theirs second by second."""
+        theirs = self.per_second * (1.0 - OUR_SHARE)
+        counted = min(messages, int((now + 1.0 - max(self.heard_until, now)) * theirs))
+        if counted > 0:
+            self.heard_until = max(self.heard_until, now) + counted / theirs
+            self.spend(now, counted)
+
+    def slow(self, now: float) -> None:
+        """Meta says it was too much: half as fast from now on. What was on its way already adds nothing."""
+        if now - self.slowed_at >= 1.0:
+            self.share, self.slowed_at = max(SLOWEST, self.share_at(now) / 2), now
+
+    def rate(self, now: float) -> float:
+        """Messages a second, once the burst is used up."""
+        return self.per_second * (1.0 - BURST_SHARE) * self.share_at(now)
+
+    def _burst(self, now: float) -> float:
+        return max(1.0, self.per_second * BURST_SHARE * self.share_at(now))
+
+
+class Opening(msgspec.Struct):
+    """How many calls may be in flight: few at first, one more with every answer, so that connections open in turn.
+
+    A thousand handshakes at once would all take too long, and be begun again. `most` is the end of it.
+    """
+
+    most: int
+    allowed: int = FIRST_CALLS
+    quiet_since: float = 0.0
+
+    def answered(self) -> None:
+        self.allowed = min(self.most, self.allowed + 1)
+
+    def unreached(self) -> None:
+        self.allowed = FIRST_CALLS
+
+    def room(self, in_flight: int, now: float) -> int:
+        """How many calls may begin. After a pause the connections are closed, and it begins anew."""
+        if in_flight > 0:
+            self.quiet_since = now
+        elif now - self.quiet_since > PAUSE_SECONDS:
+            self.allowed = FIRST_CALLS
+        return min(self.allowed, self.most) - in_flight
+
+
+def pair_wait(paid_at: float, now: float) -> float:
+    """Seconds until this customer may get another message."""
+    return max(0.0, max(paid_at, now) + PAIR_SECONDS - PAIR_SECONDS * PAIR_BURST - now)
+
+
+def pair_spent(paid_at: float, now: float) -> float:
+    """When all is paid for, with one more message sent now."""
+    return max(paid_at, now) + PAIR_SECONDS

@@ -1,0 +1,134 @@
+"""Meta's two rates: of a number, and to one customer."""
+
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from panier_sender.rates import (
+    COEXISTENCE_PER_SECOND,
+    DEFAULT_PER_SECOND,
+    FIRST_CALLS,
+    HIGHEST_PER_SECOND,
+    PAIR_SECONDS,
+    Opening,
+    Pace,
+    pair_spent,
+    pair_wait,
+)
+
+BORROWED = 45  # what Meta lends of one customer's time to come
+
+
+def sent_when_free(pace: Pace, looks: list[float]) -> list[float]:
+    """Every message that may go, looked for at those times: the times they went."""
+    went = []
+    for now in looks:
+        while pace.free_at(now) <= now:
+            pace.spend(now)
+            went.append(now)
+    return went
+
+
+def most_in_a_second(went: list[float]) -> int:
+    return max((bisect_left(went, at + 1.0) - n for n, at in enumerate(went)), default=0)
+
+
+@pytest.mark.parametrize("limit", [1, COEXISTENCE_PER_SECOND, DEFAULT_PER_SECOND, HIGHEST_PER_SECOND])
+@given(gaps=st.lists(st.floats(0, 0.5), max_size=60))
+def test_no_second_sees_more_than_the_limit(limit, gaps):
+    now, looks = 0.0, []
+    for gap in gaps:
+        now += gap
+        looks.append(now)
+    assert most_in_a_second(sent_when_free(Pace(limit), looks)) <= limit
+
+
+@pytest.mark.parametrize("limit", [COEXISTENCE_PER_SECOND, DEFAULT_PER_SECOND, HIGHEST_PER_SECOND])
+def test_uses_nearly_all_of_the_limit(limit):
+    went = sent_when_free(Pace(limit), [n / 200 for n in range(2000)])
+    assert len(went) >= 10 * limit * 0.9
+
+
+def test_what_customers_write_counts():
+    pace = Pace(80)
+    pace.hear(0.0, 20)
+    assert len(sent_when_free(pace, [n / 100 for n in range(100)])) <= 60
+
+
+def test_however_much_they_write_half_of_the_limit_stays_ours():
+    pace, went = Pace(80), 0
+    for n in range(1000):
+        pace.hear(n / 100, 500)
+        went += len(sent_when_free(pace, [n / 100]))
+    assert 0.4 * 800 <= went <= 0.6 * 800
+
+
+def test_a_refusal_halves_the_pace_which_grows_back():
+    pace = Pace(100)
+    pace.slow(10.0)
+    assert pace.share_at(10.0) == 0.5
+    pace.slow(10.5)  # on its way when the first one was refused
+    assert pace.share_at(10.0) == 0.5
+    pace.slow(11.0)
+    assert 0.25 <= pace.share_at(11.0) < 0.27
+    for second in range(12, 30):
+        pace.slow(float(second))
+    assert pace.share_at(29.0) == 1 / 16
+    assert pace.share_at(29.0 + 60) == 1.0
+
+
+def paid_as_meta_counts(times: list[float]) -> bool:
+    """A bucket of 45 that fills by one every 6 s, as Meta describes the pair rate."""
+    full_at = 0.0
+    for at in times:
+        full_at = max(full_at, at) + PAIR_SECONDS
+        if full_at - at > PAIR_SECONDS * BORROWED + 1e-9:
+            return False
+    return True
+
+
+@given(st.lists(st.floats(0, 30), max_size=150))
+def test_never_more_to_one_customer_than_meta_allows(gaps):
+    now, paid_at, went = 0.0, 0.0, []
+    for gap in gaps:
+        now += gap
+        now += pair_wait(paid_at, now)
+        paid_at = pair_spent(paid_at, now)
+        went.append(now)
+    assert paid_as_meta_counts(went)
+
+
+@given(st.lists(st.floats(0, 3), min_size=60, max_size=120))
+def test_a_message_that_was_long_on_its_way_breaks_nothing(delays):
+    now, paid_at, arrived = 0.0, 0.0, []
+    for delay in delays:
+        now += pair_wait(paid_at, now)
+        paid_at = pair_spent(paid_at, now)
+        # The next one leaves after the answer to this one, so it cannot arrive before it.
+        arrived.append(max(now + delay, arrived[-1] if arrived else 0.0))
+    assert paid_as_meta_counts(arrived)
+
+
+def test_a_burst_leaves_at_once_and_is_paid_for_afterwards():
+    paid_at = 0.0
+    for _ in range(44):
+        assert pair_wait(paid_at, 100.0) == 0
+        paid_at = pair_spent(paid_at, 100.0)
+    assert pair_wait(paid_at, 100.0) == pytest.approx(PAIR_SECONDS)
+    assert pair_wait(paid_at, 100.0 + PAIR_SECONDS) == pytest.approx(0)
+
+
+def test_connections_open_in_turn():
+    opening = Opening(100)
+    assert opening.room(0, 1.0) == FIRST_CALLS
+    assert opening.room(FIRST_CALLS, 1.0) == 0
+    for _ in range(500):
+        opening.answered()
+    assert opening.room(10, 2.0) == 90
+    assert opening.room(0, 3.0) == 100
+    assert opening.room(0, 60.0) == FIRST_CALLS, "after a pause they are closed"
+    opening.answered()
+    opening.unreached()
+    assert opening.room(0, 60.0) == FIRST_CALLS
+    assert Opening(5).room(0, 0.0) == 5  # never more than there may be
