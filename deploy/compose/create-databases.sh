@@ -3,6 +3,8 @@
 # Passwords come from the environment: PANIER_<SERVICE>_DATABASE_PASSWORD.
 set -euo pipefail
 
+# Beside this file in the repository, and mounted so in the container.
+monitoring="$(dirname "${BASH_SOURCE[0]}")/../k8s/platform/postgres/monitoring.sql"
 services=(catalog cart checkout sender console)
 
 for service in "${services[@]}"; do
@@ -19,4 +21,6 @@ CREATE ROLE :"role" LOGIN PASSWORD :'password';
 CREATE DATABASE :"role" OWNER :"role";
 REVOKE CONNECT ON DATABASE :"role" FROM PUBLIC;
 SQL
+    psql --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname "panier_$service" --set ON_ERROR_STOP=1 \
+        --output /dev/null --file "$monitoring"
 done

@@ -111,7 +111,7 @@ def containers_are_locked(compose: Compose) -> Iterator[str]:
 
 def only_public_ports_are_published(compose: Compose) -> Iterator[str]:
     """On this machine alone; admin ports, broker and database on none."""
-    public = {"ingest": "8080", "console": "8090", "simulator": "8070", "jaeger": "16686"}
+    public = {"ingest": "8080", "console": "8090", "simulator": "8070", "jaeger": "16686", "grafana": "3000"}
     for name, service in compose["services"].items():
         for port in service.get("ports", []):
             if not re.fullmatch(rf"127\.0\.0\.1:\$\{{[A-Z_]+:-{public.get(name)}\}}:{public.get(name)}", port):

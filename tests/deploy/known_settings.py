@@ -2,11 +2,13 @@
 
 import importlib
 import inspect
+import pathlib
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
+ROOT = pathlib.Path(__file__).parents[2]
 SERVICES = ("ingest", "catalog", "cart", "checkout", "sender", "sales", "console")
 WITH_DATABASE = ("catalog", "cart", "checkout", "sender", "console")
 

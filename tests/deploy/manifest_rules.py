@@ -31,7 +31,12 @@ def containers(objects: Iterable[Object]) -> Iterator[tuple[str, Object]]:
 
 
 def no_secret_is_written_down(objects: list[Object]) -> Iterator[str]:
-    given = [(name, env["name"], env["value"]) for name, c in containers(objects) for env in c["env"] if "value" in env]
+    given = [
+        (name, env["name"], env["value"])
+        for name, c in containers(objects)
+        for env in c.get("env", [])
+        if "value" in env
+    ]
     for one in objects:
         if one["kind"] == "Secret":
             yield f"{name_of(one)} is in the manifests"
@@ -79,15 +84,17 @@ def resources_are_bounded(objects: list[Object]) -> Iterator[str]:
 
 
 def probes_name_ports(objects: list[Object]) -> Iterator[str]:
-    for one in objects:
-        if one["kind"] != "Deployment":
+    """Alive never asks the engines: their trouble would end processes that wait for them."""
+    ours = {name for name, _, _ in _services(objects)}
+    paths = {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+    for name, container in containers(objects):
+        if name.startswith("Job "):
             continue
-        for container in one["spec"]["template"]["spec"]["containers"]:
-            ports = {port["name"] for port in container["ports"]}
-            for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-                get = container.get(probe, {}).get("httpGet", {})
-                if get.get("port") not in ports or get.get("path") != path:
-                    yield f"{name_of(one)}: {probe} asks {get.get('path')} of port {get.get('port')}"
+        ports = {port["name"] for port in container["ports"]}
+        for probe, path in paths.items():
+            get = container.get(probe, {}).get("httpGet", {})
+            if get.get("port") not in ports or (name in ours and get.get("path") != path):
+                yield f"{name}: {probe} asks {get.get('path')} of port {get.get('port')}"
 
 
 def ports_are_those_listened_on(objects: list[Object]) -> Iterator[str]:
@@ -133,7 +140,7 @@ def admin_ports_stay_inside(objects: list[Object]) -> Iterator[str]:
 
 
 def settings_are_known_and_whole(objects: list[Object]) -> Iterator[str]:
-    shared = {n for one in objects if one["kind"] == "ConfigMap" for n in one["data"]}
+    shared = {n for one in objects if name_of(one) == "ConfigMap panier-settings" for n in one["data"]}
     for name, service, container in _services(objects):
         settings = settings_of(service)
         given = {env["name"] for env in container["env"]}
@@ -154,7 +161,7 @@ def references_exist(objects: list[Object], documented: set[tuple[str, str]]) ->
     """ConfigMaps of these manifests, else what the guide tells people to make: (name, key), key `*` for any."""
     here = {(one["metadata"]["name"], key) for one in objects if one["kind"] == "ConfigMap" for key in one["data"]}
     accounts = {one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"}
-    known = here | documented
+    known = here | documented | set(made_by_operators(objects))
     for name, _, pod in workloads(objects):
         if pod["serviceAccountName"] not in accounts:
             yield f"{name}: there is no ServiceAccount {pod['serviceAccountName']}"
@@ -164,6 +171,23 @@ def references_exist(objects: list[Object], documented: set[tuple[str, str]]) ->
         mounts = {mount["name"] for c in pod["containers"] for mount in c.get("volumeMounts", [])}
         if mounts != {volume["name"] for volume in pod.get("volumes", [])}:
             yield f"{name}: volumes and mounts differ"
+
+
+def made_by_operators(objects: list[Object]) -> Iterator[tuple[str, str]]:
+    """Secrets that somebody else makes because of these objects: (name, key)."""
+    for one in objects:
+        name, spec = one["metadata"]["name"], one.get("spec", {})
+        match one["kind"]:
+            case "KafkaUser":
+                yield from ((name, key) for key in ("user.crt", "user.key"))
+            case "Kafka":
+                yield f"{name}-cluster-ca-cert", "ca.crt"
+            case "Certificate":
+                yield spec["secretName"], "tls.crt"
+            case "ExternalSecret":
+                yield from ((name, entry["secretKey"]) for entry in spec.get("data", []))
+                yield from ((name, key) for key in spec.get("target", {}).get("template", {}).get("data", {}))
+                yield from ((name, "*") for _ in spec.get("dataFrom", []))
 
 
 def stopping_takes_long_enough(objects: list[Object]) -> Iterator[str]:
@@ -183,9 +207,10 @@ def images_have_a_version(objects: list[Object]) -> Iterator[str]:
 
 
 def _services(objects: Iterable[Object]) -> Iterator[tuple[str, str, Object]]:
-    """(name, service, container) of every Deployment."""
+    """(name, service, container) of every Deployment of a service of ours."""
     for one in objects:
-        if one["kind"] == "Deployment":
+        labels = one["metadata"].get("labels", {})
+        if one["kind"] == "Deployment" and labels.get("app.kubernetes.io/component") == "service":
             [container] = one["spec"]["template"]["spec"]["containers"]
             yield name_of(one), one["metadata"]["name"].removeprefix("panier-"), container
 
@@ -194,13 +219,15 @@ def _references(pod: Object) -> Iterator[tuple[str, str]]:
     for container in pod["containers"]:
         for source in container.get("envFrom", []):
             yield (source.get("configMapRef") or source["secretRef"])["name"], "*"
-        for env in container["env"]:
+        for env in container.get("env", []):
             if "valueFrom" in env:
                 [reference] = env["valueFrom"].values()
                 yield reference["name"], reference["key"]
     for volume in pod.get("volumes", []):
         if "configMap" in volume:
             yield volume["configMap"]["name"], "*"
+        for source in volume.get("projected", {}).get("sources", []):
+            yield from ((source["secret"]["name"], item["key"]) for item in source["secret"]["items"])
 
 
 RULES = (

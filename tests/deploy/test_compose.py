@@ -13,7 +13,8 @@ import compose_rules as rules
 import pytest
 import yaml
 from compose_rules import Compose
-from known_settings import WITH_DATABASE
+from known_settings import SERVICES, WITH_DATABASE, settings_of
+from programs import promtool
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMPOSE: Compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -38,8 +39,31 @@ def test_nothing_is_wrong(rule: Callable[[Compose], Any]) -> None:
 
 
 def test_every_program_and_job_runs() -> None:
-    engines = {"kafka", "postgres", "jaeger"}
+    engines = {"kafka", "postgres", "postgres-exporter", "jaeger", "prometheus", "grafana"}
     assert set(COMPOSE["services"]) == {*rules.PROGRAMS, *rules.JOBS, *engines}
+
+
+def test_prometheus_accepts_its_configuration_and_reads_every_service() -> None:
+    path = ROOT / "deploy" / "compose" / "prometheus" / "prometheus.yaml"
+    done = subprocess.run([promtool(), "check", "config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = {job["job_name"]: job["static_configs"] for job in yaml.safe_load(path.read_text("utf-8"))["scrape_configs"]}
+    read = {one["labels"]["service"]: one["targets"] for one in jobs["services"]}
+    admin = {s: settings_of(s)[f"PANIER_{s.upper()}_ADMIN_PORT"].default for s in SERVICES}
+    assert read == {service: [f"{service}:{port}"] for service, port in admin.items()}
+    assert [target for one in jobs["databases"] for target in one["targets"]] == ["postgres-exporter:9187"]
+
+
+def test_what_is_mounted_is_there() -> None:
+    for name, service in COMPOSE["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (ROOT / source).exists(), f"{name}: {source}"
+
+
+def test_every_database_is_asked_for_its_figures() -> None:
+    addresses = COMPOSE["services"]["postgres-exporter"]["environment"]["DATA_SOURCE_NAME"].split(",")
+    assert [a.rpartition("/")[2].partition("?")[0] for a in addresses] == [f"panier_{s}" for s in WITH_DATABASE]
 
 
 def test_what_is_built_has_a_dockerfile() -> None:

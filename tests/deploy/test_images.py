@@ -43,6 +43,8 @@ def test_an_image_is_small_locked_and_starts_its_own_program(name: str) -> None:
     text = TEXTS[name]
     final = text.rpartition("FROM ")[2]
     assert re.findall(r"^USER (.*)$", final, re.M) == ["10001:10001"]
+    assert f'image.title="panier-{name}"' in final
+    assert 'image.licenses="Apache-2.0"' in final
     assert f'ENTRYPOINT ["python", "-m", "panier_{name}"]' in final
     assert {line for line in text.splitlines() if line.startswith("FROM ")} == {
         "FROM python:3.13-slim-bookworm AS build",
@@ -81,7 +83,7 @@ def test_the_context_holds_what_is_built_and_nothing_else() -> None:
     allowed = {pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")}
     members = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["workspace"]["members"]
     assert allowed == {"pyproject.toml", "uv.lock"} | {
-        "bench/pyproject.toml" if member == "bench" else member.removesuffix("/*") for member in members
+        f"{member}/pyproject.toml" if member in ("bench", "proof") else member.removesuffix("/*") for member in members
     }
     refused = [pattern.removeprefix("**/") for pattern in patterns[1:] if not pattern.startswith("!")]
     for inside in ("tests", "__pycache__", ".env", ".mypy_cache"):

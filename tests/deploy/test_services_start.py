@@ -1,81 +1,48 @@
 """Each job and each service with exactly the environment that its rendered manifest gives it.
 
-On a real Kafka and a real PostgreSQL, whose databases are made by the script that docker-compose.yml uses. Only
-what a container has to itself is replaced: the ports listened on, and the folder where a volume is mounted.
+On a real Kafka and a real PostgreSQL, whose databases are made by the script that docker-compose.yml uses. `dev` speaks
+to its broker in plain; `production` by TLS, each service with the certificate and the rights of its generated user.
 """
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import pathlib
-import signal
-import socket
+import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from known_settings import SERVICES, WITH_DATABASE
-from manifest_rules import Object, name_of, workloads
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from known_settings import ROOT, SERVICES, WITH_DATABASE
+from manifest_rules import workloads
 from panier_cli.engines.postgres import binaries
+from panier_common.kafka import apply_topics
+from platform_rules import of_kind
+from pods import Cluster, Running, stop_in_time, until_ready
 from render import render
+from secured_kafka import SecuredKafka, allow, secured_kafka
 
-ROOT = pathlib.Path(__file__).parents[2]
-OVERLAY = ROOT / "deploy" / "k8s" / "overlays" / "dev"
+OVERLAYS = ROOT / "deploy" / "k8s" / "overlays"
 PASSWORD = "0123456789abcdef"
-READY_SECONDS = 240.0
+APP_SECRET = "app-secret"
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """What the manifests refer to, with values of this test: the ConfigMap's overridden, Secrets by (name, key)."""
-
-    objects: list[Object]
-    settings: dict[str, str]
-    secrets: dict[tuple[str, str], str]
-    volumes: dict[str, pathlib.Path]
-
-    def environment(self, workload: str) -> dict[str, str]:
-        """The environment of the workload's container."""
-        [pod] = [pod for name, _, pod in workloads(self.objects) if name == workload]
-        [container] = pod["containers"]
-        env: dict[str, str] = {}
-        for source in container.get("envFrom", []):
-            env |= self._all_of(source)
-        env |= {one["name"]: self._value(one) for one in container["env"]}
-        mounts = {m["mountPath"]: self.volumes.get(m["name"]) for m in container.get("volumeMounts", [])}
-        for path, folder in mounts.items():
-            env = {k: v.replace(path, str(folder)) if v.startswith(f"{path}/") else v for k, v in env.items()}
-        # PATH is the image's; nothing of this machine's environment is passed on.
-        return {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **env}
-
-    def arguments(self, workload: str) -> list[str]:
-        [pod] = [pod for name, _, pod in workloads(self.objects) if name == workload]
-        return [str(one) for one in pod["containers"][0].get("args", [])]
-
-    def _all_of(self, source: Object) -> dict[str, str]:
-        if "secretRef" in source:
-            name = source["secretRef"]["name"]
-            return {key: value for (secret, key), value in self.secrets.items() if secret == name}
-        [config] = [one for one in self.objects if name_of(one) == f"ConfigMap {source['configMapRef']['name']}"]
-        return {key: self.settings.get(key, value) for key, value in config["data"].items()}
-
-    def _value(self, env: Object) -> str:
-        if "value" in env:
-            return str(env["value"])
-        if reference := env["valueFrom"].get("secretKeyRef"):
-            return self.secrets[reference["name"], reference["key"]]
-        reference = env["valueFrom"]["configMapKeyRef"]
-        return self._all_of({"configMapRef": {"name": reference["name"]}})[reference["key"]]
+@pytest.fixture(scope="module", params=["dev", "production"])
+def overlay(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 async def _forget(server: str) -> None:
@@ -89,8 +56,8 @@ async def _forget(server: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def databases(postgres: str) -> Iterator[dict[str, str]]:
-    """URLs by service, of roles and databases that the script of compose made."""
+def databases(overlay: str, postgres: str) -> Iterator[dict[str, str]]:
+    """URLs by service, of roles and databases that the script of compose made; each overlay has its own."""
     at = urlsplit(postgres)
     done = subprocess.run(
         [ROOT / "deploy" / "compose" / "create-databases.sh"],
@@ -113,19 +80,51 @@ def databases(postgres: str) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(kafka: str, databases: dict[str, str]) -> Cluster:
+def secured(overlay: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka | None]:
+    """For production: brokers that know its KafkaUsers, with the topics that the topic operator would have made."""
+    if overlay != "production":
+        yield None
+        return
+    users = list(of_kind(render(OVERLAYS / overlay), "KafkaUser"))
+    with secured_kafka(tmp_path_factory.mktemp("secured"), users) as kafka:
+        asyncio.run(_prepare(kafka, users))
+        yield kafka
+
+
+async def _prepare(kafka: SecuredKafka, users: list[dict[str, object]]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            admin = AIOKafkaAdminClient(bootstrap_servers=kafka.plain)
+            try:
+                await admin.start()
+                break
+            except (KafkaError, OSError):
+                await asyncio.sleep(0.3)
+            finally:
+                await admin.close()
+    await apply_topics(kafka.plain)
+    await allow(kafka, users)
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    overlay: str, databases: dict[str, str], secured: SecuredKafka | None, request: pytest.FixtureRequest
+) -> Cluster:
     """The overlay, its references given values, and every job done."""
+    address = str(request.getfixturevalue("kafka")) if secured is None else secured.tls
+    users = ("jobs", *SERVICES) if secured is not None else ()
+    certificates = {f"panier-{user}": secured.certificates(f"panier-{user}") for user in users if secured is not None}
     cluster = Cluster(
-        render(OVERLAY),
-        settings={"PANIER_KAFKA_BOOTSTRAP_SERVERS": kafka},
+        render(OVERLAYS / overlay),
+        settings={"PANIER_KAFKA_BOOTSTRAP_SERVERS": address},
         secrets={
             ("panier-admin", "token"): "admin-token",
-            ("panier-meta", "app-secret"): "app-secret",
+            ("panier-meta", "app-secret"): APP_SECRET,
             ("panier-meta", "verify-token"): "verify-token",
             ("panier-shop-tokens", "BOULANGERIE_TOKEN"): "access-token",
             **{(f"panier-{service}-database", "url"): url for service, url in databases.items()},
         },
-        volumes={"shops": ROOT / "examples" / "bakery"},
+        volumes={"shops": ROOT / "examples" / "bakery", **certificates},
     )
     for job in [name for name, _, _ in workloads(cluster.objects) if name.startswith("Job ")]:
         done = subprocess.run(
@@ -139,50 +138,12 @@ def cluster(kafka: str, databases: dict[str, str]) -> Cluster:
     return cluster
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-class Running:
-    """One service as its pod would run it."""
-
-    def __init__(self, service: str, env: dict[str, str], folder: pathlib.Path) -> None:
-        self.service, self.admin_port = service, free_port()
-        ports = {f"PANIER_{service.upper()}_ADMIN_PORT": str(self.admin_port)}
-        if service in ("ingest", "console"):
-            ports[f"PANIER_{service.upper()}_PORT"] = str(free_port())
-        self._log = folder / f"{service}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"panier_{service}"],
-                env={**env, **ports},
-                cwd=folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text("utf-8", errors="replace")[-2000:]
-
-    def why_not_ready(self) -> str | None:
-        assert self.process.poll() is None, f"{self.service} ended: {self.log}"
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=5):
-                return None
-        except urllib.error.HTTPError as error:
-            return str(json.loads(error.read())["why"])
-        except OSError as error:
-            return f"does not answer ({type(error).__name__})"
-
-
-@pytest.fixture
-def services(cluster: Cluster, tmp_path: pathlib.Path) -> Iterator[list[Running]]:
+@pytest.fixture(scope="module")
+def services(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
     running: list[Running] = []
+    folder = tmp_path_factory.mktemp("services")
     try:
-        running.extend(Running(s, cluster.environment(f"Deployment panier-{s}"), tmp_path) for s in SERVICES)
+        running.extend(Running(s, cluster.environment(f"Deployment panier-{s}"), folder) for s in SERVICES)
         yield running
     finally:
         for one in running:
@@ -191,23 +152,62 @@ def services(cluster: Cluster, tmp_path: pathlib.Path) -> Iterator[list[Running]
             one.process.wait()
 
 
-def test_every_service_becomes_ready_and_stops_in_the_time_it_is_given(
-    cluster: Cluster, services: list[Running]
+def test_every_service_becomes_ready_answers_and_stops_in_the_time_it_is_given(
+    cluster: Cluster, services: list[Running], secured: SecuredKafka | None, request: pytest.FixtureRequest
 ) -> None:
-    waiting = {one.service: "not asked yet" for one in services}
-    until = time.monotonic() + READY_SECONDS
-    while waiting:
-        assert time.monotonic() < until, f"not ready: {waiting}"
-        time.sleep(0.2)
-        reasons = {one.service: one.why_not_ready() for one in services if one.service in waiting}
-        waiting = {service: why for service, why in reasons.items() if why is not None}
-    stopped_at = time.monotonic()
-    for one in services:
-        one.process.send_signal(signal.SIGTERM)
-    grace = {name: pod["terminationGracePeriodSeconds"] for name, _, pod in workloads(cluster.objects)}
-    for one in services:
-        left = grace[f"Deployment panier-{one.service}"] - (time.monotonic() - stopped_at)
-        assert one.process.wait(left) == 0, f"{one.service}: {one.log}"
+    until_ready(services)
+    [ingest] = [one for one in services if one.service == "ingest"]
+    assert _greet(ingest) == 200
+    plain = str(request.getfixturevalue("kafka")) if secured is None else secured.plain
+    asyncio.run(_answered(plain))
+    stop_in_time(cluster, services)
+    if secured is not None:
+        asyncio.run(_may_write_only_its_own(secured))
+
+
+def _greet(ingest: Running) -> int:
+    """A customer's first word, as Meta would bring it."""
+    fixture = ROOT / "tests" / "fixtures" / "whatsapp" / "meta-openapi" / "webhooks" / "text_message.json"
+    document = json.loads(fixture.read_text("utf-8"))
+    value = document["entry"][0]["changes"][0]["value"]
+    value["messages"][0] |= {"text": {"body": "Bonjour"}, "timestamp": str(int(time.time()))}
+    raw = json.dumps(document).encode()
+    signature = hmac.new(APP_SECRET.encode(), raw, hashlib.sha256).hexdigest()
+    posted = urllib.request.Request(
+        f"http://127.0.0.1:{ingest.public_port}/webhooks/whatsapp",
+        raw,
+        {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(posted, timeout=30) as answer:
+        return int(answer.status)
+
+
+async def _answered(plain: str) -> None:
+    """A reply was asked for: door, topics, catalogue and outbox may all do what they must."""
+    consumer = AIOKafkaConsumer(
+        "panier.outbound.v1", bootstrap_servers=plain, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(60):
+            await consumer.getone()
+    finally:
+        await consumer.stop()
+
+
+async def _may_write_only_its_own(kafka: SecuredKafka) -> None:
+    """The generated rights are no wider than the table of topics."""
+    folder = kafka.certificates("panier-cart")
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
+    context.load_cert_chain(folder / "user.crt", folder / "user.key")
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.tls, security_protocol="SSL", ssl_context=context)
+    await producer.start()
+    try:
+        await producer.send_and_wait("panier.cart.v1", b"{}")
+        with pytest.raises(TopicAuthorizationFailedError):
+            await producer.send_and_wait("panier.stock.v1", b"{}")
+    finally:
+        await producer.stop()
 
 
 def test_a_service_that_lacks_a_setting_ends_and_names_it_and_no_secret(

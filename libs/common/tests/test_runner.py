@@ -1,6 +1,7 @@
 """The runner on a real broker and a real database: what it promises, one story a test."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +13,10 @@ from panier_common.dead_letters import ask_replay, listed
 from panier_common.event import Received, inbound_id
 from panier_common.homes import HomeLostError
 from panier_common.outbox import append
-from panier_common.runner import Loop, Runner
+from panier_common.runner import Effect, Loop, Runner
 from panier_common.topics import INBOUND
 
-from .tally import NUMBER, START, Tally, conversation, eventually, heard_about, running, say, texts_of
+from .tally import NUMBER, START, Rang, Tally, conversation, eventually, heard_about, running, say, texts_of
 
 
 async def test_keeps_a_conversations_order_and_publishes_each_answer_once(pool, broker, producer, name):
@@ -272,3 +273,46 @@ async def test_a_message_older_than_a_full_memory_goes_to_a_person(pool, broker,
 def test_asyncpg_is_what_we_think_it_is():
     """An argument that cannot be encoded is the record's fault, and asyncpg says so with a ValueError."""
     assert issubclass(asyncpg.exceptions.DataError, asyncpg.PostgresError | ValueError)
+
+
+class Dumb(Tally):
+    """A tally that cannot say what rang until it is mended."""
+
+    is_mended = False
+
+    def decide(self, world: dict[str, list[str]], got: Received) -> Sequence[Effect]:
+        if isinstance(got.event, Rang) and not self.is_mended:
+            raise KeyError("the bell")
+        return super().decide(world, got)
+
+
+async def test_a_timer_that_became_a_dead_letter_is_replayed_as_that_timer(pool, broker, producer, name):
+    who, tally = conversation(), Dumb()
+    await say(producer, who, "alarm")
+    async with running(tally.loop(name), pool, broker):
+        [letter] = await eventually("a dead letter", lambda: _letters(pool, who))
+        assert letter["topic"] == "timer"
+        tally.is_mended = True
+        assert await ask_replay(pool, letter["id"])
+        assert await eventually("the replay", texts_of(pool, who, 1)) == ["rang"]
+
+
+async def test_a_letter_whose_kind_is_unknown_stays_one_and_ends_nobody(pool, broker, producer, name):
+    """As the timers were kept whose letters did not say what they are."""
+    who, tally = conversation(), Dumb()
+    await say(producer, who, "alarm")
+    async with running(tally.loop(name), pool, broker):
+        [letter] = await eventually("a dead letter", lambda: _letters(pool, who))
+        await pool.execute("UPDATE dead_letter SET headers = '{}' WHERE key = $1", who)
+        assert await ask_replay(pool, letter["id"])
+        await eventually("it was tried", lambda: _tried(pool, who))
+        await say(producer, who, "still here")
+        assert await eventually("the next", texts_of(pool, who, 1)) == ["still here"]
+
+
+async def _letters(pool, who):
+    return await pool.fetch("SELECT id, topic FROM dead_letter WHERE key = $1", who)
+
+
+async def _tried(pool, who):
+    return await pool.fetchval("SELECT replay_at IS NULL FROM dead_letter WHERE key = $1", who)

@@ -43,6 +43,7 @@ PLENTY = (e.Line("gateau", "Gâteau", 2, 1000),)
 @dataclass
 class FixedShops:
     by_id: dict[str, e.ShopConfigured]
+    loaded: bool = True
 
 
 @dataclass

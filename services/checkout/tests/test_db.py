@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from panier_checkout import db
 from panier_checkout.desk import Desk, Trade
 from panier_checkout.handlers import decide
-from panier_checkout.loops import load_desk, load_ledger
+from panier_checkout.loops import ShopsNotLoadedError, load_desk, load_ledger
 from panier_checkout.notifications import record
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
@@ -234,3 +234,11 @@ async def test_a_batch_costs_the_same_statements_however_large(pool: Pool, recor
     assert len(happened(effects, e.OrderPlaced)) == records
     # dialogues, orders, serials; dialogues, orders, serials, history; around them the transaction
     assert counted == {"BEGIN;": 1, "SELECT": 2, "INSERT": 4, "UPDATE": 1, "COMMIT;": 1}
+
+
+async def test_what_is_due_before_the_shops_are_known_waits_for_them(pool: Pool) -> None:
+    """A restart with an order's time over: it must expire a moment later, not become a dead letter."""
+    starting = Trade(FixedShops({}, loaded=False), WORDS, {})
+    async with pool.acquire() as connection:
+        with pytest.raises(ShopsNotLoadedError):
+            await load_desk(starting, connection, [])

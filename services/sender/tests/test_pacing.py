@@ -119,3 +119,26 @@ def test_room_that_results_are_about_to_give_back_counts():
     pacing.note_backlog("b", 2)
     assert pacing.servable(NOW, []) == {}
     assert pacing.servable(NOW, ["a"]) == {2: "b"}
+
+
+def test_homes_taken_over_again_count_what_was_sent_once():
+    """A rebalance or a broker that is away has the journal read many times: no customer waits longer for that."""
+    pacing = Pacing(10, 10)
+    sent = [("a:1", NOW - n * SECOND) for n in reversed(range(40))]
+    pacing.remember(sent)
+    once = pacing.budget().pair_wait("a:1", NOW)
+    for _ in range(5):
+        pacing.remember(sent)
+    assert pacing.budget().pair_wait("a:1", NOW) == once
+
+
+def test_what_this_process_sent_itself_counts_beside_what_others_sent():
+    pacing = Pacing(100, 100)
+    pacing.remember([("a:1", NOW)] * 30)
+    budget = pacing.budget()
+    for n in range(14):
+        budget.claim("a", f"m{n}", "a:1", NOW)
+    pacing.commit(budget, [], [], NOW)
+    assert pacing.budget().pair_wait("a:1", NOW) > 0
+    pacing.remember([("a:1", NOW)] * 10)  # an older picture takes nothing back
+    assert pacing.budget().pair_wait("a:1", NOW) > 0

@@ -314,6 +314,9 @@ class Batch(Generic[W]):
         )
 
     async def _finish(self, db: Connection, seqs: dict[int, int]) -> dict[int, int]:
+        for item in self.items:
+            if item.dead is not None and item.timer is not None:  # its letter has it now, and must have it alone
+                self._timers.setdefault((item.home, item.timer.key), None)
         await timers.change(db, self.loop.name, self._timers)
         self._dead = [item for item in self.items if item.dead is not None]
         if self._dead:

@@ -576,7 +576,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         cause = caused_id(
             self.loop.name, f"{timer.home}/{timer.key}", timer.ce_type, int(timer.due_at.timestamp() * 1e6)
         )
-        headers = {TRACEPARENT: timer.traceparent} if timer.traceparent else {}
+        # The type as well: should it become a dead letter, its replay must know what it is.
+        headers = {"ce_type": timer.ce_type, **({TRACEPARENT: timer.traceparent} if timer.traceparent else {})}
         got = Received(TIMER_TOPIC, timer.home, -1, cause, timer.due_at, event, headers)
         key = str(getattr(event, "conversation", ""))
         item = Item(timer.home, TIMER_TOPIC, timer.home, -1, key, headers, timer.value, got, timer=timer)
@@ -599,7 +600,11 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             replays=row["id"],
         )
         if row["topic"] == TIMER_TOPIC or row["topic"] == SUBMITTED_TOPIC:
-            event = msgspec.json.decode(row["value"], type=self._events[headers["ce_type"]])
+            try:
+                event = msgspec.json.decode(row["value"], type=self._events[headers["ce_type"]])
+            except (ValueError, KeyError) as error:
+                item.dead = reason_of(error)
+                return item
             item.received = Received(row["topic"], row["partition"], -1, str(row["id"]), row["at"], event, headers)
         else:
             self._decode(item)

@@ -20,6 +20,9 @@ class Shops(Protocol):
     """The shops as they are configured now."""
 
     @property
+    def loaded(self) -> bool: ...
+
+    @property
     def by_id(self) -> Mapping[str, ShopConfigured]: ...
 
 

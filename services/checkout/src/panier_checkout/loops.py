@@ -66,8 +66,14 @@ def conversations_loop(trade: Trade, calls: ProviderCalls) -> Loop[Desk]:
     )
 
 
+class ShopsNotLoadedError(RuntimeError):
+    """Waited out: without its shop nothing can be decided, least of all a timer that was due while we were away."""
+
+
 async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Received]) -> Desk:
     """The dialogues of the batch, the orders it could be about, and the serials of orders to be placed."""
+    if not trade.shops.loaded:
+        raise ShopsNotLoadedError
     desk = Desk(dialogues=await db.load_dialogues(connection, conversations(batch)))
     wanted = references(batch, desk.dialogues, trade.languages)
     if wanted.order_ids or wanted.latest:

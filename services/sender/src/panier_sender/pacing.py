@@ -195,9 +195,12 @@ class Pacing:
             self._prune_at = max(LEAST_PAIRS_KEPT, 2 * len(self._pairs))
 
     def remember(self, sent: Iterable[tuple[str, datetime]]) -> None:
-        """What a former owner sent lately, in order of time."""
+        """What was sent lately, in order of time, whoever did. Some of it may be our own: nothing is counted twice."""
+        found: dict[str, float] = {}
         for conversation, at in sent:
-            self._pairs[conversation] = pair_spent(self._pairs.get(conversation, 0.0), at.timestamp())
+            found[conversation] = pair_spent(found.get(conversation, 0.0), at.timestamp())
+        for conversation, paid_at in found.items():
+            self._pairs[conversation] = max(self._pairs.get(conversation, 0.0), paid_at)
 
     def note_backlog(self, number: str, home: int) -> None:
         """Messages of this number were left waiting."""

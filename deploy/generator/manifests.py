@@ -1,0 +1,212 @@
+"""What of Kubernetes follows from the tables of the code: topics, users with their least rights, databases, scaling.
+
+Pure: names and rights come from `panier_common.topics`, the loops from the list below, which a test compares with
+the services' sources.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alerts import WITH_DATABASE
+from panier_common.kafka import MAX_RECORD_BYTES
+from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPICS, Topic
+
+Manifest = dict[str, Any]
+
+CLUSTER = "panier"
+REPLICAS = 3
+USERS = ("ingest", "catalog", "cart", "checkout", "sender", "sales", "console")
+# Loops whose lag says that a service needs more processes; the others follow compacted or quiet topics.
+SCALED = {
+    "catalog": ("catalog.browsing", "catalog.stock"),
+    "cart": ("cart.conversations",),
+    "checkout": ("checkout.conversations", "checkout.payments"),
+    "sender": ("sender.numbers",),
+}
+LAG_PER_PROCESS = 1000
+
+
+def _object(api: str, kind: str, name: str, spec: Manifest, component: str, **labels: str) -> Manifest:
+    own = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": component, **labels}
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "labels": own}, "spec": spec}
+
+
+def _strimzi(kind: str, name: str, spec: Manifest, component: str) -> Manifest:
+    labels = {"strimzi.io/cluster": CLUSTER}
+    return _object("kafka.strimzi.io/v1", kind, name, spec, component, **labels)
+
+
+def topic(of: Topic) -> Manifest:
+    config: Manifest = {
+        "cleanup.policy": of.cleanup,
+        "max.message.bytes": MAX_RECORD_BYTES,
+        "min.insync.replicas": REPLICAS - 1,
+    }
+    if of.cleanup == "delete":
+        config["retention.ms"] = of.retention_ms
+    spec = {"partitions": DEFAULT_PARTITIONS, "replicas": REPLICAS, "config": config}
+    return _strimzi("KafkaTopic", of.name, spec, "topic")
+
+
+def _acl(kind: str, name: str, operations: list[str], pattern: str = "literal") -> Manifest:
+    return {"resource": {"type": kind, "name": name, "patternType": pattern}, "operations": operations}
+
+
+def rights(service: str) -> Iterator[Manifest]:
+    """What a service may do: read and write the topics that the table gives it, in groups of its own."""
+    for one in (*TOPICS, *CHANGELOGS):
+        allowed = ["Read"] * (service in one.consumers) + ["Write"] * (service in one.producers)
+        if allowed:
+            yield _acl("topic", one.name, [*allowed, "Describe"])
+    if service != "ingest":  # which follows its topics without a group
+        yield _acl("group", f"panier.{service}", ["Read", "Describe"], "prefix")
+
+
+def _user(name: str, acls: list[Manifest]) -> Manifest:
+    spec = {"authentication": {"type": "tls"}, "authorization": {"type": "simple", "acls": acls}}
+    return _strimzi("KafkaUser", name, spec, "kafka-user")
+
+
+def users() -> Iterator[Manifest]:
+    for service in USERS:
+        yield _user(f"panier-{service}", list(rights(service)))
+    # The topic operator makes the topics; the job only sees that none is missing.
+    yield _user("panier-jobs", [_acl("topic", "panier.", ["Describe"], "prefix")])
+    yield _user(
+        "panier-keda",
+        [
+            _acl("topic", "panier.", ["Describe", "DescribeConfigs"], "prefix"),
+            _acl("group", "panier.", ["Describe"], "prefix"),
+        ],
+    )
+
+
+def database(service: str) -> Manifest:
+    """One cluster a service: they fail, are restored and grow each on their own. Sizes are patched by overlays."""
+    name = f"panier-{service}-db"
+    owner = f"panier_{service}"
+    extensions = ["CREATE EXTENSION IF NOT EXISTS pg_trgm", "CREATE EXTENSION IF NOT EXISTS unaccent"]
+    setup: Manifest = {
+        "database": owner,
+        "owner": owner,
+        "secret": {"name": f"panier-{service}-database"},
+        "encoding": "UTF8",
+        "localeCollate": "C.UTF-8",
+        "localeCType": "C.UTF-8",
+        "postInitApplicationSQLRefs": {"configMapRefs": [{"name": "panier-postgres", "key": "monitoring.sql"}]},
+    }
+    if service == "catalog":
+        setup["postInitApplicationSQL"] = extensions
+    return _object(
+        "postgresql.cnpg.io/v1", "Cluster", name, {"bootstrap": {"initdb": setup}}, "database", **{"panier/of": service}
+    )
+
+
+def backup(service: str) -> Manifest:
+    spec = {
+        "schedule": "0 0 2 * * *",
+        "backupOwnerReference": "cluster",
+        "cluster": {"name": f"panier-{service}-db"},
+        "method": "plugin",
+        "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"},
+    }
+    return _object("postgresql.cnpg.io/v1", "ScheduledBackup", f"panier-{service}-db", spec, "database")
+
+
+def database_secret(service: str) -> Manifest:
+    """Name and password for PostgreSQL and the address for the service, from one password in the store."""
+    role = f"panier_{service}"
+    url = f"postgresql://{role}:{{{{ .password }}}}@panier-{service}-db-rw:5432/{role}?sslmode=require"
+    spec = {
+        "refreshInterval": "5m",
+        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "panier"},
+        "target": {
+            "template": {
+                "type": "kubernetes.io/basic-auth",
+                "metadata": {"labels": {"cnpg.io/reload": "true"}},
+                "data": {"username": role, "password": "{{ .password }}", "url": url},
+            }
+        },
+        "data": [{"secretKey": "password", "remoteRef": {"key": "panier/databases", "property": service}}],
+    }
+    return _object("external-secrets.io/v1", "ExternalSecret", f"panier-{service}-database", spec, "secret")
+
+
+def scaling(service: str) -> Manifest:
+    """More processes while records wait; never more than partitions, and slow to go back.
+
+    Each change of their number moves partitions, and a moved partition stands still for a moment.
+    """
+    calm = {
+        "scaleUp": {"stabilizationWindowSeconds": 60, "policies": [{"type": "Pods", "value": 2, "periodSeconds": 120}]},
+        "scaleDown": {
+            "stabilizationWindowSeconds": 900,
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 300}],
+        },
+    }
+    triggers = [
+        {
+            "type": "kafka",
+            "authenticationRef": {"name": "panier-kafka"},
+            "metadata": {
+                "bootstrapServers": f"{CLUSTER}-kafka-bootstrap:9093",
+                "consumerGroup": f"panier.{loop}",
+                "lagThreshold": str(LAG_PER_PROCESS),
+                "allowIdleConsumers": "false",
+                "excludePersistentLag": "true",
+                "limitToPartitionsWithLag": "false",
+                "offsetResetPolicy": "earliest",
+                "tls": "enable",
+            },
+        }
+        for loop in SCALED[service]
+    ]
+    spec = {
+        "scaleTargetRef": {"name": f"panier-{service}"},
+        "pollingInterval": 30,
+        "cooldownPeriod": 900,
+        "minReplicaCount": 2,
+        "maxReplicaCount": DEFAULT_PARTITIONS,
+        "fallback": {"failureThreshold": 5, "replicas": 4, "behavior": "currentReplicasIfHigher"},
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": calm}},
+        "triggers": triggers,
+    }
+    return _object("keda.sh/v1alpha1", "ScaledObject", f"panier-{service}", spec, "autoscaling")
+
+
+TLS_FOLDER = "/etc/panier/kafka"
+
+
+def _client(kind: str, name: str, container: str, user: str) -> Manifest:
+    """A patch: the brokers' authority and the user's certificate in one folder, as PANIER_KAFKA_TLS wants them."""
+    sources = [
+        {"secret": {"name": f"{CLUSTER}-cluster-ca-cert", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"secret": {"name": user, "items": [{"key": k, "path": k} for k in ("user.crt", "user.key")]}},
+    ]
+    mount = {"name": "kafka-tls", "mountPath": TLS_FOLDER, "readOnly": True}
+    env = {"name": "PANIER_KAFKA_TLS", "value": TLS_FOLDER}
+    pod = {
+        "containers": [{"name": container, "env": [env], "volumeMounts": [mount]}],
+        "volumes": [{"name": "kafka-tls", "projected": {"sources": sources}}],
+    }
+    api = "apps/v1" if kind == "Deployment" else "batch/v1"
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
+
+
+def clients() -> Iterator[Manifest]:
+    for service in USERS:
+        yield _client("Deployment", f"panier-{service}", "service", f"panier-{service}")
+    yield _client("Job", "panier-topics", "panier", "panier-jobs")
+
+
+def manifests() -> dict[str, list[Manifest]]:
+    """Every generated manifest by its path below deploy/k8s."""
+    return {
+        "platform/kafka/topics.yaml": [topic(one) for one in (*TOPICS, *CHANGELOGS)],
+        "platform/kafka/users.yaml": list(users()),
+        "platform/postgres/clusters.yaml": [database(service) for service in WITH_DATABASE],
+        "platform/postgres/backups.yaml": [backup(service) for service in WITH_DATABASE],
+        "components/external-secrets/databases.yaml": [database_secret(service) for service in WITH_DATABASE],
+        "components/kafka-tls/clients.yaml": list(clients()),
+        "components/autoscaling/scaled-objects.yaml": [scaling(service) for service in SCALED],
+    }

@@ -1,0 +1,148 @@
+"""Every alert fires when it must, is quiet when it must be, and leads to a runbook; every query names what exists."""
+
+import copy
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from panier_sender.errors import RULES as META
+from panier_sender.errors import Class
+from panier_sender.graph import UNREACHED
+from programs import promtool
+from queries import DASHBOARDS, RECORDED, Query, complaints, every_query, rules
+
+ROOT = pathlib.Path(__file__).parents[2]
+RUNBOOKS = ROOT / "docs" / "runbooks"
+CASES: dict[str, dict[str, Any]] = yaml.load(
+    (pathlib.Path(__file__).parent / "alert_cases.yaml").read_text("utf-8"), Loader=yaml.BaseLoader
+)  # as strings: `0x20` is no number here
+GROUPS = rules()["groups"]
+ALERTS = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_kubernetes_and_compose_have_the_same_alerts() -> None:
+    path = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "rules.yaml"
+    assert yaml.safe_load(path.read_text("utf-8"))["spec"] == rules()
+
+
+def test_promtool_accepts_the_rules(tmp_path: pathlib.Path) -> None:
+    assert _check(rules(), tmp_path).returncode == 0
+    broken = copy.deepcopy(rules())
+    broken["groups"][-1]["rules"][0]["expr"] = "sum(rate(x[5m]) by (y)"
+    assert _check(broken, tmp_path).returncode != 0
+
+
+def _check(document: Any, folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    path = folder / "rules.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return subprocess.run([promtool(), "check", "rules", path], capture_output=True, text=True, check=False)
+
+
+def _samples(notation: str) -> str:
+    """`5x3` as every version of promtool reads it."""
+    return re.sub(r"(?<![\w.+-])(\d+)x(\d+)", r"\1+0x\2", notation)
+
+
+def _tests(cases: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for alert, case in cases.items():
+        for kind in ("fires", "quiet"):
+            of = case[kind]
+            firing = [{"exp_labels": labels} for labels in of.get("labels", [])]
+            yield {
+                "interval": "1m",
+                "name": f"{alert} {kind}",
+                "input_series": [{"series": s, "values": _samples(str(v))} for s, v in of["series"].items()],
+                "alert_rule_test": [{"eval_time": of["at"], "alertname": alert, "exp_alerts": firing}],
+            }
+
+
+def _run(cases: dict[str, dict[str, Any]], folder: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """promtool over rules without their texts, which it would compare as well.
+
+    What is recorded over days is evaluated for the alerts alone that need it: it takes most of the time.
+    """
+    bare = copy.deepcopy(GROUPS)
+    for group in bare:
+        for rule in group["rules"]:
+            rule.pop("annotations", None)
+    parts = {"budgets": bare[:-1], "alerts": bare[-1:]}
+    for part, groups in parts.items():
+        here = {rule.get("alert") for group in groups for rule in group["rules"]}
+        chosen = {name: case for name, case in cases.items() if name in here}
+        tests = {"rule_files": [f"{part}.rules"], "evaluation_interval": "1m", "tests": list(_tests(chosen))}
+        (folder / f"{part}.rules").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
+        (folder / f"{part}.yaml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+    command = [promtool(), "test", "rules", *(folder / f"{part}.yaml" for part in parts)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_alert_fires_and_stays_quiet(tmp_path: pathlib.Path) -> None:
+    assert CASES.keys() == {rule["alert"] for rule in ALERTS}
+    assert all(case["fires"]["labels"] and "labels" not in case["quiet"] for case in CASES.values())
+    done = _run(CASES, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_alert_that_stays_quiet_is_found(tmp_path: pathlib.Path) -> None:
+    planted = copy.deepcopy(CASES["PanierLag"])
+    planted["fires"]["series"] = planted["quiet"]["series"]
+    assert _run({"PanierLag": planted}, tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: f"{rule['alert']} {rule['labels']['severity']}")
+def test_an_alert_leads_to_its_runbook(alert: dict[str, Any]) -> None:
+    page = ROOT / alert["annotations"]["runbook_url"]
+    assert page.is_file()
+    text = page.read_text("utf-8")
+    assert f"`{alert['alert']}`" in text, f"{page.name} does not say which alert it is for"
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert headings == ["What it means", "How to look", "What to do"]
+
+
+def test_every_runbook_has_an_alert() -> None:
+    linked = {pathlib.Path(rule["annotations"]["runbook_url"]).name for rule in ALERTS}
+    assert {path.name for path in RUNBOOKS.glob("*.md")} == linked
+
+
+def test_passing_holds_are_the_senders_own() -> None:
+    """What wakes nobody is what the sender waits out; a new reason of Meta's to stop a number wakes somebody."""
+    passing = {rule.reason for rule in META.values() if rule.kind is Class.SLOW_NUMBER} | {UNREACHED.reason}
+    [stopped] = [rule["expr"] for rule in ALERTS if rule["alert"] == "PanierNumberStopped"]
+    [excluded] = re.findall(r'reason!~"([^"]*)"', stopped)
+    assert set(excluded.split("|")) == passing | {"token"}
+    assert {rule.reason for rule in META.values() if rule.kind is Class.PARK} == {"token"}
+
+
+@pytest.mark.parametrize("query", every_query(), ids=str)
+def test_a_query_names_what_exists(query: Query) -> None:
+    assert complaints(query.expr) == []
+
+
+def test_a_query_of_nothing_is_found() -> None:
+    assert complaints("rate(panier_record_total[5m])") == ["no metric panier_record_total"]
+    assert complaints('panier_lag_seconds{topik="x"}') == ["panier_lag_seconds has no label topik"]
+    assert complaints("sum by (shop) (panier_lag_seconds)") == ["no metric of the query has the label shop"]
+    assert complaints("rate(panier_ready[5m])") == ["rate of panier_ready, a gauge"]
+
+
+def test_what_is_recorded_is_used() -> None:
+    used = " ".join(query.expr for query in every_query())
+    unused = {name for name in RECORDED if not re.search(rf"{name}\b", used)}
+    # Windows are recorded for both objectives alike; some are only the other alert's.
+    assert not {name for name in unused if "_ratio_" in name}
+
+
+def test_dashboards_have_names_of_their_own() -> None:
+    uids = [board["uid"] for board in DASHBOARDS.values()]
+    assert len(uids) == len(set(uids)) == 6
