@@ -29,10 +29,15 @@ run: ## start the whole stack and run it until Ctrl-C; the data is kept
 demo: setup ## start the stack, play one purchase through it, show the chat, its trace and the sale
 	@exec ./panier demo
 
-test: setup ## run every test: the fast ones first, each package with engines of its own, two at a time
-	@printf '%s\n' $(PACKAGES) tests | xargs -P 2 -I FOLDER sh -c 'told=$$($(BIN)/pytest -q \
-		-m "not stack and not browser" FOLDER 2>&1); failed=$$?; printf "FOLDER:\n%s\n" "$$told"; exit $$failed'
-	$(BIN)/pytest -m "stack or browser"
+# Runs the tests of the marks in each line's folders, two lines at a time, each with engines of its own.
+define run_tests
+@printf '%s\n' $(2) | xargs -P 2 -I FOLDERS sh -c 'told=$$($(BIN)/pytest -q -m "$(1)" FOLDERS 2>&1); failed=$$?; \
+	printf "FOLDERS:\n%s\n" "$$told"; exit $$failed'
+endef
+
+test: setup ## run every test, the fast ones first
+	$(call run_tests,not stack and not browser,$(PACKAGES) tests)
+	$(call run_tests,stack or browser,tests/integration "tests/deploy bench simulator")
 
 check: setup ## formatting, lint, types, architecture, generated files
 	$(BIN)/ruff format --check .

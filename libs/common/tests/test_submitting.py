@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import panier_common.runner as runner_module
@@ -47,8 +48,8 @@ async def test_what_is_given_up_undecided_is_not_waited_for_for_ever(pool, broke
         await runner.on_partitions_revoked(partitions)
         with pytest.raises(HomeLostError):
             await asyncio.wait_for(second, 5)
-        await asyncio.wait([first], timeout=5)
-        assert first.done()
+        with suppress(HomeLostError):  # decided on or given back, as it happens
+            await asyncio.wait_for(first, 5)
         tally.is_well = True
         await runner.on_partitions_assigned(partitions)
         await eventually("its homes", lambda: _homes(runner))
