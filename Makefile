@@ -14,7 +14,7 @@ FAULTS ?= 10
 MINUTES ?= 3
 SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench proof storm fuzz clean-data
+.PHONY: help setup run demo test check generate bench proof proof-bites storm fuzz clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -57,6 +57,9 @@ bench: setup ## run the benchmarks; prints a table and writes bench/results
 
 proof: setup ## the fault proof: customers shop while things break, checked against their own ledger
 	$(BIN)/python -m panier_proof --customers $(CUSTOMERS) --faults $(FAULTS) --minutes $(MINUTES) --seed $(SEED) $(PROOF)
+
+proof-bites: setup ## the proof with guarantees switched off one at a time: each must make it fail
+	$(BIN)/python -m panier_proof.bites
 
 storm: setup ## ten minutes of 500 messages a second through the sender, all faults of the simulator on
 	$(BIN)/python -m panier_bench.storm $(STORM)

@@ -20,7 +20,7 @@ LONG_FILES = {
 def sources() -> list[pathlib.Path]:
     return [
         path
-        for folder in ("libs", "services", "simulator", "cli", "bench")
+        for folder in ("libs", "services", "simulator", "cli", "bench", "proof")
         for path in sorted((ROOT / folder).rglob("src/**/*.py"))
     ]
 

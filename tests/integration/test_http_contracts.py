@@ -17,7 +17,6 @@ from panier_cart.api import router as cart_routes
 from panier_catalog.api import router as catalog_routes
 from panier_checkout.api import routes as checkout_routes
 from panier_common.contracts.events import ShopConfigured
-from panier_common.identity_directory import IdentityDirectory
 from panier_common.kafka import Producer, apply_topics
 from panier_common.postgres import Pool, create_pool
 from panier_common.shops import ShopDirectory
@@ -25,6 +24,7 @@ from panier_common.topics import PAYMENT
 from panier_common.web import Server, admin_app
 from panier_console.api import router as console_routes
 from panier_ingest.app import create_app
+from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
 from schemathesis.checks import not_a_server_error

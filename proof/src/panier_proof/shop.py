@@ -13,7 +13,7 @@ ID = "boulangerie"
 NUMBER = "106540352242922"
 CATALOG = "194836987003835"
 CURRENCY = "EUR"
-FEE_MINOR, FREE_FROM_MINOR, MINIMUM_MINOR = 450, 4000, 1500
+FEE_MINOR, FREE_FROM_MINOR = 450, 4000
 EXPIRES_MINUTES = 1
 PLENTY = 24
 SCARCE = 8
@@ -107,7 +107,3 @@ def shops_file() -> str:
 def fee_minor(way: str, goods_minor: int) -> int:
     """What the way of getting it costs."""
     return FEE_MINOR if way == "deliver" and goods_minor < FREE_FROM_MINOR else 0
-
-
-def can_deliver(goods_minor: int) -> bool:
-    return goods_minor >= MINIMUM_MINOR

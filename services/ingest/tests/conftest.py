@@ -15,12 +15,12 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from panier_common.contracts.events import Number, ShopConfigured
-from panier_common.identity_directory import IdentityDirectory
 from panier_common.kafka import Producer, apply_topics
 from panier_common.shops import ShopDirectory
 from panier_common.topics import ACCOUNT, COMMAND, DELIVERY, IDENTITY, INBOUND, PAYMENT
 from panier_common.web import Server
 from panier_ingest.app import create_app
+from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
 

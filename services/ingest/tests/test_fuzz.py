@@ -21,8 +21,8 @@ from panier_common.contracts.events import (
     ShopConfigured,
 )
 from panier_common.event import decode
-from panier_common.links import Links
 from panier_ingest.envelope import NotAnObject, updates_of
+from panier_ingest.links import Links
 from panier_ingest.record import record_of
 
 from .mutations import mutated, torn

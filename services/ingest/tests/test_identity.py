@@ -15,8 +15,8 @@ from panier_common.contracts.events import (
     Number,
     ShopConfigured,
 )
-from panier_common.links import Links
 from panier_ingest.envelope import updates_of
+from panier_ingest.links import Links
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NUMBER = "106540352242922"

@@ -132,8 +132,8 @@ from datetime import UTC, datetime
 from panier_common import telemetry
 telemetry.set_up("ingest", "0", "DEBUG", "key")
 from panier_ingest.envelope import updates_of
-from panier_common.identity_directory import IdentityDirectory
-from panier_common.links import Links
+from panier_ingest.identity_directory import IdentityDirectory
+from panier_ingest.links import Links
 body = sys.stdin.buffer.read()
 updates_of(body, {}, datetime.now(UTC), Links())
 class Record: key = value = b"x"; headers = [("ce_type", b"panier.customers.linked.v1")]; offset = 1

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from panier_common.contracts.events import AccountChanged, DeliveryChanged, Event, MessageReceived
 from panier_common.event import decode, encode
-from panier_common.links import Links
 from panier_ingest import envelope
 from panier_ingest.envelope import updates_of
+from panier_ingest.links import Links
 from panier_ingest.record import record_of
 from panier_ingest.repair import repaired
 

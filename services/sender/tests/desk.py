@@ -105,6 +105,7 @@ class Desk:
         for id in journal.forgotten:
             self.sent.pop(id, None)
         self.letters += journal.letters
+        self.windows |= {conversation: journal.windows[conversation] for conversation in journal.heard}
         changed = {entry.id: entry for entry in journal.changed()}
         self.table = [changed.get(e.id, e) for e in self.table if e.id not in gone] + journal.added()
         self.pacing.commit(

@@ -176,3 +176,13 @@ async def test_windows_are_kept(connection):
     windows = {"1:a": Window(at, stopped=True), "1:b": Window(None)}
     await db.save_windows(connection, windows)
     assert await db.load_windows(connection, ["1:a", "1:b", "1:c"]) == windows
+
+
+async def test_windows_are_lifted_by_answers_and_never_lowered(connection):
+    at = datetime.now(UTC)
+    await db.save_windows(connection, {"1:a": Window(at, stopped=True), "1:b": Window(at)})
+    later, earlier = at + timedelta(minutes=1), at - timedelta(minutes=1)
+    await db.lift_windows(connection, {"1:c": at, "1:b": earlier, "1:a": later})
+    await db.save_windows(connection, {"1:c": Window(earlier, stopped=True)})
+    lifted = {"1:a": Window(later, stopped=True), "1:b": Window(at), "1:c": Window(at, stopped=True)}
+    assert await db.load_windows(connection, list(lifted)) == lifted

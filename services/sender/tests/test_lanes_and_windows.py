@@ -117,6 +117,14 @@ def test_outside_the_window_the_template_goes():
     assert failed.said
 
 
+def test_news_after_an_answer_knows_the_window_though_inbound_is_read_elsewhere():
+    desk = Desk()
+    desk.batch(Asked("1", "link to pay"))
+    accept(desk, "link to pay")
+    desk.batch(Asked("1", "receipt", "news", answers_at=None))
+    assert set(desk.calls) == {"receipt"}
+
+
 def test_while_what_customers_wrote_is_unread_news_wait_and_answers_go():
     desk = Desk()
     desk.windows_known = False

@@ -94,7 +94,7 @@ def test_nothing_changes_before_the_commit():
     after.give_back("a")
     after.claim("a", "m1", "a:1", NOW)
     pacing.commit(after, ["m1"], [("m1", 3, "a")], NOW)
-    assert pacing.outstanding == 1
+    assert pacing.budget().room == 1
 
 
 def test_homes_given_up_are_not_looked_at():

@@ -2,12 +2,11 @@
 
 import asyncio
 
-import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from panier_common import process
 from panier_common.merging import merging_memories
-from panier_common.postgres import Pool
+from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
 from panier_common.topics import PRODUCT
 
@@ -53,7 +52,7 @@ class SetUp:
             await intake.set_up(self._pool, file, catalogues, self._partitions)
         except (ShopsError, FeedError) as error:
             return f"{self._settings.shops}: {error}"
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError, TimeoutError) as error:
+        except (*AWAY, KafkaError) as error:
             return f"the shops file waits for the engines ({type(error).__name__})"
         return None
 

@@ -10,13 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-import asyncpg
 import structlog
 from opentelemetry.trace import SpanKind, StatusCode
 from panier_common import telemetry
 from panier_common.contracts.events import Event
 from panier_common.homes import HomeLostError
-from panier_common.postgres import Connection, Pool
+from panier_common.postgres import AWAY, Connection, Pool
 from panier_payments.provider import Payable, Provider, ProviderError
 from pydantic import HttpUrl
 
@@ -81,7 +80,7 @@ class ProviderCalls:
             try:
                 await self._start_due(submit)
                 await self._count()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except AWAY as error:
                 log.warning("provider calls wait for the database", error=type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)

@@ -3,13 +3,13 @@
 import asyncio
 import socket
 
-from panier_common.identity_directory import IdentityDirectory
 from panier_common.process import Process, main
 from panier_common.topics import ACCOUNT, COMMAND, DELIVERY, IDENTITY, INBOUND, PAYMENT
 from panier_common.web import Server
 
 from panier_ingest import metrics
 from panier_ingest.app import create_app
+from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
 

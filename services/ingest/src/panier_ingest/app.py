@@ -15,7 +15,6 @@ from opentelemetry.trace import Span
 from panier_common import telemetry
 from panier_common.contracts.events import PaymentNotified
 from panier_common.event import inbound_id
-from panier_common.identity_directory import IdentityDirectory
 from panier_common.shops import ShopDirectory
 from panier_payments import PROVIDERS, BadNotification, BadSignature
 
@@ -23,6 +22,7 @@ from panier_ingest import metrics
 from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
 from panier_ingest.door import PATH, Door, end_span, problem, send_span, server_span
 from panier_ingest.envelope import Update
+from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import NotAcknowledged, Publisher
 from panier_ingest.record import record_of
 from panier_ingest.repair import repaired

@@ -14,7 +14,6 @@ from opentelemetry.trace import Span, SpanKind
 from panier_common import telemetry
 from panier_common.contracts.events import MessageReceived
 from panier_common.failpoints import fail_point
-from panier_common.identity_directory import IdentityDirectory
 from panier_common.shops import ShopDirectory
 from panier_common.topics import TOPIC_OF
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from panier_ingest import metrics
 from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
 from panier_ingest.envelope import NotAnObject, Update, updates_of
+from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import NotAcknowledged, Publisher
 from panier_ingest.record import Record, record_of
 from panier_ingest.signature import is_signed, keys_of

@@ -23,11 +23,11 @@ from panier_common.contracts.events import (
 )
 from panier_common.event import inbound_id, name_based_id
 from panier_common.identity import conversation_of, customer_key
-from panier_common.links import Links
 
 from panier_ingest.customer import Contact, Sender, contact_of, ids_of, lone_contact, sender_of
 from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, part, text
 from panier_ingest.identity import Identified, identify, updated
+from panier_ingest.links import Links
 from panier_ingest.repair import repaired
 from panier_ingest.translate import content_of, context_of, error_code
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from panier_common.contracts.events import ConversationMerged, Customer, CustomersLinked
 from panier_common.contracts.inbound import Content, System
 from panier_common.identity import conversation_of, is_user_id
-from panier_common.links import Links, customer_of, phone_node
 
 from panier_ingest.customer import ids_of
 from panier_ingest.fields import Fields, identifier, part
+from panier_ingest.links import Links, customer_of, phone_node
 
 _CHANGED = "user_changed"
 

@@ -6,9 +6,8 @@ from collections import Counter
 from datetime import timedelta
 
 import aiohttp
-import asyncpg
 from panier_common import process, telemetry
-from panier_common.postgres import Pool
+from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
 
 from panier_sender import db
@@ -78,7 +77,7 @@ async def follow_limits(pool: Pool, limits: Limits, schedule: Schedule[Claim]) -
         try:
             async with pool.acquire(timeout=5) as connection:
                 limits.told = await db.load_limits(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except AWAY:
             pass  # what is known stays true; the runner says that the database is away
         schedule.refresh()
         await asyncio.sleep(LIMITS_SECONDS)
@@ -112,7 +111,7 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Sc
             async with pool.acquire(timeout=5) as connection:
                 counted = await db.count_messages(connection)
             depth.update({state: counted.get(state, 0) - depth[state] for state in states})
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except AWAY:
             depth.clear()  # the runner says that the database is away
         await asyncio.sleep(DEPTH_SECONDS)
 

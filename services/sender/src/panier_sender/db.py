@@ -125,11 +125,23 @@ async def save_windows(db: Connection, windows: Mapping[str, Window]) -> None:
     await db.execute(
         "INSERT INTO conversation_window (conversation, last_message_at, stopped) "
         "SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::boolean[]) "
-        "ON CONFLICT (conversation) DO UPDATE SET last_message_at = excluded.last_message_at, "
-        "stopped = excluded.stopped",
-        list(windows),
-        [window.last_message_at for window in windows.values()],
-        [window.stopped for window in windows.values()],
+        "ON CONFLICT (conversation) DO UPDATE SET stopped = excluded.stopped, "
+        "last_message_at = GREATEST(conversation_window.last_message_at, excluded.last_message_at)",
+        sorted(windows),
+        [windows[conversation].last_message_at for conversation in sorted(windows)],
+        [windows[conversation].stopped for conversation in sorted(windows)],
+    )
+
+
+async def lift_windows(db: Connection, heard: Mapping[str, datetime]) -> None:
+    """What answers tell of when customers wrote. The loop over `inbound` writes the same rows: in the same order."""
+    await db.execute(
+        "INSERT INTO conversation_window (conversation, last_message_at, stopped) "
+        "SELECT *, false FROM unnest($1::text[], $2::timestamptz[]) "
+        "ON CONFLICT (conversation) DO UPDATE SET "
+        "last_message_at = GREATEST(conversation_window.last_message_at, excluded.last_message_at)",
+        sorted(heard),
+        [heard[conversation] for conversation in sorted(heard)],
     )
 
 
@@ -142,13 +154,15 @@ async def load_sent(db: Connection, message_ids: Sequence[str]) -> dict[str, Sen
 
 
 async def save_journal(db: Connection, journal: Journal) -> None:
-    """Write what changed; nothing for what did not. At most nine statements."""
+    """Write what changed; nothing for what did not. At most ten statements."""
     # What was refused in the batch that brought it was never stored. Finished messages go first: the next of
     # their line may be claimed, and the index allows one call a customer.
     finished = {id: wamid for id, wamid in journal.finished.items() if id in journal.loaded}
     if finished:
         await db.execute(_FINISH, list(finished), list(finished.values()))
     await _save_entries(db, journal.added(), journal.changed(), journal.loaded)
+    if journal.heard:
+        await lift_windows(db, journal.heard)
     if journal.files:
         await db.execute(
             "INSERT INTO file (digest, mime_type, content) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) "

@@ -53,6 +53,8 @@ def decide(journal: Journal, received: Received) -> Sequence[Effect]:
 
 def journal_message(journal: Journal, received: Received, event: MessageRequested) -> list[Effect]:
     """Keep the message, as the call it will be, behind what the customer is still to be sent."""
+    if event.answers_at is not None:
+        journal.hear(event.conversation, event.answers_at)
     message = unpacked(event.message)
     if isinstance(message, MediaMessage) and message.content is not None and message.mime_type is not None:
         journal.files[render.digest_of(message.content)] = (message.mime_type, message.content)

@@ -67,9 +67,9 @@ class Progress(msgspec.Struct, frozen=True):
 class Journal:
     """What one batch knows and decides. `taken_at` is the claimer's monotonic clock before it read anything.
 
-    `looked_at` are the numbers whose ready messages were searched for, with how many at most. Until
-    `windows_known`, what customers wrote before the sender started is still to be read. `letters` are dead
-    letters to keep, `files` (digest → type, content) what is to be uploaded.
+    `heard` is what answers told of windows. `looked_at` are the numbers whose ready messages were searched for,
+    with how many at most. Until `windows_known`, what customers wrote before the sender started is still to be
+    read. `letters` are dead letters to keep, `files` (digest → type, content) what is to be uploaded.
     """
 
     now: datetime
@@ -78,6 +78,7 @@ class Journal:
     doubt_after: timedelta
     lines: dict[str, Line] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
+    heard: dict[str, datetime] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
     conversation_of: dict[str, str] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
@@ -118,6 +119,13 @@ class Journal:
         head = line.head
         if head is not None and line.is_ready:
             self._ready[head.home, head.rank][head.phone_number_id].append(conversation)
+
+    def hear(self, conversation: str, at: datetime) -> None:
+        """The customer wrote then, as what answers them says: `inbound` may be read elsewhere, or later."""
+        window = self.windows.get(conversation) or Window()
+        if window.last_message_at is None or at > window.last_message_at:
+            self.windows[conversation] = msgspec.structs.replace(window, last_message_at=at)
+            self.heard[conversation] = at
 
     def finish(self, entry: Entry, wamid: str = "") -> None:
         """The first message of its line is done with, sent if there is a wamid; the next one may go."""

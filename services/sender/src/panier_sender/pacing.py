@@ -141,10 +141,6 @@ class Pacing:
         self.backlog: dict[str, int] = {}
         self._closed: frozenset[int] = frozenset()
 
-    @property
-    def outstanding(self) -> int:
-        return len(self._claimed)
-
     def budget(self) -> Budget:
         return Budget(
             self._claims_limit - len(self._claimed) if self._may_begin() else 0,

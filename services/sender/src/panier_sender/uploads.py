@@ -4,8 +4,7 @@ import asyncio
 import re
 import time
 
-import asyncpg
-from panier_common.postgres import Pool
+from panier_common.postgres import AWAY, Pool
 
 from panier_sender import db
 from panier_sender.errors import RULES, Class
@@ -40,7 +39,7 @@ class Uploads:
         try:
             async with asyncio.timeout(seconds), lock:
                 found = await self._find(key, token, seconds)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except AWAY:
             return Answer(UPLOAD_FAILED)
         finally:
             if not lock.locked():

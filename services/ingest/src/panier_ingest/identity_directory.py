@@ -3,12 +3,12 @@
 import msgspec
 import structlog
 from aiokafka import ConsumerRecord
-
 from panier_common.compacted import follow
 from panier_common.contracts.events import CustomersLinked
 from panier_common.event import decode, from_wire
-from panier_common.links import Links
 from panier_common.topics import IDENTITY
+
+from panier_ingest.links import Links
 
 log = structlog.get_logger()
 

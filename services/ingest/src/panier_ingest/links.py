@@ -1,7 +1,7 @@
 """Which ids are one customer's: sets of linked ids, small enough to hold millions in memory. Pure.
 
-A union is commutative and may be repeated, so every replica that has read the same links computes the same
-canonical id, the least of the set, whatever their order. Ids are nodes: a business-scoped user id as it is (it
+A union is commutative and may be repeated, so every replica that has read the same links has the same sets,
+whatever their order. Ids are nodes: a business-scoped user id as it is (it
 means the same person for every number of a business), a phone number as `<phone_number_id>:<digits>`, since two
 businesses must not become one through a customer that both know.
 """
@@ -27,7 +27,7 @@ def customer_of(node: str) -> str:
 class Links:
     """About 50 bytes an id: texts end to end in one buffer, and numbers in arrays instead of objects.
 
-    The root of each set is its least id. `_next` makes each set a ring, so that its members can be named.
+    `_next` makes each set a ring, so that its members can be named.
     """
 
     __slots__ = ("_ends", "_flags", "_next", "_parent", "_slots", "_texts")
@@ -51,19 +51,12 @@ class Links:
             self._flags[self._node(left)] |= _LEFT
         if one == other:
             return
-        if self._order(other) < self._order(one):
-            one, other = other, one
         self._parent[other] = one
         self._flags[one] |= self._flags[other] & _HAS_USER
         self._next[one], self._next[other] = self._next[other], self._next[one]
 
     def __contains__(self, node: str) -> bool:
         return self._find(node.encode())[1] >= 0
-
-    def canonical(self, node: str) -> str | None:
-        """The customer's id for conversations, if this id is a linked one."""
-        known = self._find(node.encode())[1]
-        return customer_of(self._text(self._root(known))) if known >= 0 else None
 
     def are_one(self, first: str, second: str) -> bool:
         one, other = self._find(first.encode())[1], self._find(second.encode())[1]
@@ -86,10 +79,6 @@ class Links:
         while at != known:
             yield self._text(at)
             at = self._next[at]
-
-    def _order(self, node: int) -> tuple[str, str]:
-        text = self._text(node)
-        return customer_of(text), text
 
     def _bytes(self, node: int) -> bytearray:
         return self._texts[self._ends[node - 1] if node else 0 : self._ends[node]]
