@@ -23,8 +23,8 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured: what one process on one core can do, README's table of 2026-11-23; PostgreSQL by a trial of batches
-    over two connections on two cores.
+    """Measured: what one process on one core can do, before the latest work on speed (docs/sizing.md); PostgreSQL by a
+    trial of batches over two connections on two cores.
 
     The least of several rounds, not the median: the machine's own speed wandered by half.
     """
