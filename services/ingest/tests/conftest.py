@@ -23,6 +23,7 @@ from panier_ingest.app import create_app
 from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
+from panier_ingest.shortcut import Shortcut
 
 WHATSAPP = Path(__file__).parents[3] / "tests" / "fixtures" / "whatsapp"
 TOPICS = (INBOUND, DELIVERY, PAYMENT, ACCOUNT)
@@ -167,7 +168,8 @@ async def door(
     shops.loaded = True
     identities = IdentityDirectory(topics)
     identities.loaded = True
-    server = Server(create_app(ingest_settings, shops, identities, publisher), "127.0.0.1", 0)
+    app = create_app(ingest_settings, shops, identities, publisher)
+    server = Server(app, "127.0.0.1", 0, connection=Shortcut, proxy_headers=False)
     await server.start()
     port = server._server.servers[0].sockets[0].getsockname()[1]
     async with _recording(topics) as records, aiohttp.ClientSession() as session:

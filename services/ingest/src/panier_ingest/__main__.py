@@ -3,15 +3,19 @@
 import asyncio
 import socket
 
+from panier_common.compacted import keep_moving
+from panier_common.connections import Bounds
 from panier_common.process import Process, main
 from panier_common.topics import ACCOUNT, COMMAND, DELIVERY, IDENTITY, INBOUND, PAYMENT
 from panier_common.web import Server
 
-from panier_ingest import metrics
+from panier_ingest import erasure, metrics
 from panier_ingest.app import create_app
+from panier_ingest.body import PATIENCE_BYTES
 from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import Publisher
 from panier_ingest.settings import IngestSettings
+from panier_ingest.shortcut import Shortcut
 
 # Longer than a load balancer keeps an idle connection (60 s is usual): who closes first must not be the server.
 KEEP_ALIVE_SECONDS = 75
@@ -26,10 +30,21 @@ async def serve() -> None:
         identities = IdentityDirectory(settings.kafka_bootstrap_servers)
         process.add_task("identities", identities.follow())
         process.add_check("identities", identities.why_not_ready)
+        process.add_router(erasure.router(identities, process.producer))
+        process.add_task("identity", keep_moving(process.producer, IDENTITY))
         publisher = Publisher(process.producer, TOPICS, settings.acknowledge_seconds)
         process.add_check("kafka", publisher.trouble)
         app = create_app(settings, shops, identities, publisher)
-        public = Server(app, settings.host, settings.port, proxy_headers=False, timeout_keep_alive=KEEP_ALIVE_SECONDS)
+        public = Server(
+            app,
+            settings.host,
+            settings.port,
+            bounds=Bounds(connections=settings.waiting_requests, body_bytes=PATIENCE_BYTES, request_seconds=15.0),
+            connection=Shortcut,
+            headers={},  # the door sets them itself where they matter: an empty 200 to a machine goes without
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         process.add_task("door", _open(public, publisher, settings))
         await process.run()
 

@@ -11,11 +11,11 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.telemetry import TelemetryConfig
-from opentelemetry.trace import Span
 from panier_common import telemetry
 from panier_common.contracts.events import PaymentNotified
 from panier_common.event import inbound_id
 from panier_common.shops import ShopDirectory
+from panier_common.spans import Span
 from panier_payments import PROVIDERS, BadNotification, BadSignature
 
 from panier_ingest import metrics
@@ -72,7 +72,7 @@ def _add_handshake(app: FastAPI, verify_token: str) -> None:
         known = hmac.compare_digest(token.encode(), verify_token.encode())
         if mode != "subscribe" or not known or not challenge:
             return PlainTextResponse("Forbidden", 403)
-        return PlainTextResponse(challenge, headers={"x-content-type-options": "nosniff"})
+        return PlainTextResponse(challenge)
 
 
 class Payments:

@@ -1,21 +1,25 @@
-"""`POST /webhooks/whatsapp` as a raw ASGI function in front of the FastAPI application.
+"""`POST /webhooks/whatsapp`, in front of the FastAPI application: as raw ASGI, and for connections that need none.
 
 The one busy path: a route of the framework would cost more than all the work behind it. Answers exactly what
 CONTRACT promises, in its order: 413, 401, 400, then 200 or 503.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
-from opentelemetry.trace import Span, SpanKind
-from panier_common import telemetry
+import structlog
+from opentelemetry.trace import SpanKind
+from panier_common import conventions, telemetry
 from panier_common.contracts.events import MessageReceived
 from panier_common.failpoints import fail_point
 from panier_common.shops import ShopDirectory
+from panier_common.spans import Span
 from panier_common.topics import TOPIC_OF
+from panier_common.web import API_HEADERS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panier_ingest import metrics
@@ -30,12 +34,10 @@ from panier_ingest.told import Told
 PATH: Final = "/webhooks/whatsapp"
 SIGNATURE: Final = b"x-hub-signature-256"
 
-_EMPTY: Final[Message] = {"type": "http.response.body", "body": b""}
-_OK: Final[Message] = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-length", b"0")],
-}
+log = structlog.get_logger()
+
+Answer: TypeAlias = Callable[[int], None]
+_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in API_HEADERS.items()]
 
 
 class Door:
@@ -63,60 +65,82 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _with_headers(send))
             return
-        span = server_span(PATH) if telemetry.tracing() else None
-        close = False
-        try:
-            status = await self._answer(scope, receive, telemetry.traceparent_of(span) if span else None)
-        except TooLarge as error:
-            status, close = 413, not error.read_on
-        except Gone:
-            status = 499
-        metrics.webhook_answered(status)
-        end_span(span, status)
-        if status == 200:
-            await send(_OK)
-            await send(_EMPTY)
-        elif status != 499:
-            await self._refuse(status, close, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, traceparent: str | None) -> int:
-        """The status of the answer. Raises TooLarge and Gone."""
         headers = dict(scope["headers"])
         size = declared(headers.get(b"content-length"))
+        span, close = begin_span(), False
         if not self._room.take(size):
-            return 503
-        try:
-            body = await read_body(receive)
-            if not is_signed(body, headers.get(SIGNATURE, b""), self._keys):
-                return 401
-            return await self._keep(body, traceparent)
-        finally:
-            self._room.give(size)
+            status = answered(503, span)
+        else:
+            try:
+                status = await self._kept(await read_body(receive), headers.get(SIGNATURE, b""), span)
+            except TooLarge as error:
+                status, close = answered(413, span), not error.read_on
+            except Gone:
+                answered(499, span)
+                return
+            finally:
+                self._room.give(size)
+        await self._reply(status, close, send)
 
-    async def _keep(self, body: bytes, traceparent: str | None) -> int:
-        if not self._shops.loaded or not self._identities.loaded:
-            return 503  # whose messages these are is not known yet
+    async def _kept(self, body: bytes, signature: bytes, span: Span | None) -> int:
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.judge(body, signature, span, lambda status: None if told.done() else told.set_result(status))
+        return await told
+
+    def take(self, body: bytes, signature: bytes, answer: Answer) -> None:
+        """A whole webhook from whoever has read it; `answer` gets the status, at once or once the log has it."""
+        size, span = len(body), begin_span()
+        if not self._room.take(size):
+            answer(answered(503, span))
+            return
+
+        def leave(status: int) -> None:
+            self._room.give(size)
+            answer(status)
+
         try:
-            updates = self._told.untold(
-                updates_of(body, self._shops.by_number, datetime.now(UTC), self._identities.links)
-            )
-        except NotAnObject:
-            return 400
-        spans = [send_span(update, traceparent) for update in updates] if traceparent is not None else []
+            self.judge(body, signature, span, leave)
+        except Exception:
+            log.exception("a webhook met a fault of ours")
+            leave(answered(500, span))
+
+    def judge(self, body: bytes, signature: bytes, span: Span | None, answer: Answer) -> None:
+        """Refuse the webhook or hand its updates to the log."""
+        if not is_signed(body, signature, self._keys):
+            answer(answered(401, span))
+        elif not self._shops.loaded or not self._identities.loaded:
+            answer(answered(503, span))  # whose messages these are is not known yet
+        else:
+            try:
+                links = self._identities.links
+                updates = self._told.untold(updates_of(body, self._shops.by_number, datetime.now(UTC), links))
+            except NotAnObject:
+                answer(answered(400, span))
+            else:
+                self._publish(updates, span, answer)
+
+    def _publish(self, updates: list[Update], span: Span | None, answer: Answer) -> None:
+        parent = telemetry.traceparent_of(span) if span is not None else None
+        spans = [send_span(update, parent) for update in updates] if parent is not None else []
+
+        def settled(why: str | None) -> None:
+            for sent in spans:
+                sent.end()
+            if why is not None:
+                answer(answered(503, span))
+                return
+            fail_point("before_answer", "ingest", len(updates))
+            for update in updates:
+                metrics.update_kept(update.event)
+            self._told.take(updates)
+            answer(answered(200, span))
+
         try:
-            await self._publisher.publish(self._records(updates, spans))
-        except NotAcknowledged:
-            return 503
-        finally:
-            for span in spans:
-                span.end()
-        fail_point("before_answer", "ingest", len(updates))
-        for update in updates:
-            metrics.update_kept(update.event)
-        self._told.take(updates)
-        return 200
+            self._publisher.submit(self._records(updates, spans), settled)
+        except NotAcknowledged as error:
+            settled(str(error))
 
     def _records(self, updates: Sequence[Update], spans: Sequence[Span]) -> list[Record]:
         records = []
@@ -127,24 +151,54 @@ class Door:
             records.append(record_of(event, update.id, update.at, shop, parent))
         return records
 
-    async def _refuse(self, status: int, close: bool, send: Send) -> None:
-        body = problem(status)
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        if status == 503:
-            headers.append((b"retry-after", self._retry_after))
+    async def _reply(self, status: int, close: bool, send: Send) -> None:
+        headers, body = self.reply(status)
         if close:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def reply(self, status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """The headers and the body of an answer."""
+        if status == 200:
+            return [(b"content-length", b"0")], b""
+        body = problem(status)
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            *_HEADERS,
+        ]
+        if status == 503:
+            headers.append((b"retry-after", self._retry_after))
+        return headers, body
+
+
+def begin_span() -> Span | None:
+    """Of a webhook, when anybody traces."""
+    return server_span(PATH) if telemetry.tracing() else None
+
+
+def answered(status: int, span: Span | None) -> int:
+    """Count the answer and end its span; the status."""
+    metrics.webhook_answered(status)
+    end_span(span, status)
+    return status
+
+
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_HEADERS]
+        await send(message)
+
+    return sent
 
 
 _DETAILS: Final = {
     400: ("not-an-object", "The body is not a JSON object."),
     401: ("bad-signature", "The signature is missing or wrong."),
     404: ("not-found", "Nothing is received here."),
+    500: ("failed", "The request met a fault of ours; send it again."),
     413: ("too-large", "The body is larger than 3145728 bytes."),
     503: ("not-acknowledged", "The log did not acknowledge in time; send it again."),
 }
@@ -167,17 +221,17 @@ def problem(status: int, wrong: str = "") -> bytes:
 
 def server_span(path: str) -> Span:
     """The root of a webhook's trace; it knows the route and nothing of what was sent."""
-    attributes = {"http.request.method": "POST", "http.route": path}
+    attributes = {conventions.HTTP_METHOD: "POST", conventions.HTTP_ROUTE: path}
     return telemetry.start_span(f"POST {path}", SpanKind.SERVER, None, attributes)
 
 
 def end_span(span: Span | None, status: int) -> None:
     if span is not None:
-        span.set_attribute("http.response.status_code", status)
+        span.set_attribute(conventions.HTTP_STATUS, status)
         span.end()
 
 
 def send_span(update: Update, traceparent: str) -> Span:
     """One record on its way, under the webhook's span."""
     event = update.event
-    return telemetry.start_send(TOPIC_OF[type(event)].name, event.ce_type, update.id, traceparent)
+    return telemetry.start_send(TOPIC_OF[type(event)].name, event.ce_type, update.id, traceparent, update.about)

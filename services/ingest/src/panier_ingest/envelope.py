@@ -21,7 +21,7 @@ from panier_common.contracts.events import (
     MessageReceived,
     ShopConfigured,
 )
-from panier_common.event import inbound_id, name_based_id
+from panier_common.event import inbound_id, name_based_id, without_context
 from panier_common.identity import conversation_of, customer_key
 
 from panier_ingest.customer import Contact, Sender, contact_of, ids_of, lone_contact, sender_of
@@ -77,11 +77,15 @@ class NotAnObject(ValueError):  # noqa: N818 - a condition of the body, named as
 
 
 class Update(msgspec.Struct, frozen=True):
-    """An event to publish, its id (the same for every repeat of it) and when it happened."""
+    """An event to publish, its id (the same for every repeat of it) and when it happened.
+
+    `about` is the context of another action that it tells about, where that one is traced.
+    """
 
     event: Event
     id: str
     at: datetime
+    about: str | None = None
 
 
 class _Context(msgspec.Struct, frozen=True):
@@ -267,7 +271,7 @@ def _status(raw: Raw, place: _Place) -> Update | None:
     if wamid is None or status is None or text(fields, "type") == "payment":
         return None
     at = moment(fields.get("timestamp"), place.now)
-    ours = text(fields, "biz_opaque_callback_data") or ""
+    ours, traced = without_context(text(fields, "biz_opaque_callback_data") or "")
     user_id, wa_id = ids_of(identifier(fields, "recipient_user_id"), identifier(fields, "recipient_id"))
     event = DeliveryChanged(
         phone_number_id=place.phone_number_id,
@@ -283,7 +287,7 @@ def _status(raw: Raw, place: _Place) -> Update | None:
     # In a group each participant has a status of the one message.
     participant = identifier(fields, "recipient_participant_id") or identifier(fields, "recipient_participant_user_id")
     of = f"{status}:{participant}" if participant else status
-    return Update(event, inbound_id(place.phone_number_id, wamid, of), at)
+    return Update(event, inbound_id(place.phone_number_id, wamid, of), at, traced)
 
 
 def _as_shown(customer: Customer) -> Identified | None:

@@ -35,7 +35,10 @@ class IdentityDirectory:
 
     def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
         if record.value is None:
-            return  # an erased customer's: it is gone from memory with the next start
+            # An erased customer's. What they show when they come back is linked anew.
+            for node in (record.key or b"").decode("utf-8", "replace").split("~"):
+                self.links.forget(node)
+            return
         try:
             linked = decode(from_wire(record.headers).get("ce_type", ""), record.value)
         except (ValueError, msgspec.DecodeError) as error:

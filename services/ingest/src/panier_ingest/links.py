@@ -80,6 +80,26 @@ class Links:
             yield self._text(at)
             at = self._next[at]
 
+    def forget(self, node: str) -> None:
+        """The id is unknown again; the others of its set stay one. Its text is blank: no id is like that."""
+        gone = self._find(node.encode())[1]
+        if gone < 0:
+            return
+        others = []
+        at = self._next[gone]
+        while at != gone:
+            others.append(at)
+            at = self._next[at]
+        if others:
+            self._flags[others[0]] &= ~_HAS_USER
+        for other, following in zip(others, others[1:] + others[:1], strict=True):
+            self._parent[other], self._next[other] = others[0], following
+            self._flags[others[0]] |= 0 if b":" in self._bytes(other) else _HAS_USER
+        start = self._ends[gone - 1] if gone else 0
+        self._texts[start : self._ends[gone]] = bytes(self._ends[gone] - start)
+        self._parent[gone] = self._next[gone] = gone
+        self._flags[gone] = 0
+
     def _bytes(self, node: int) -> bytearray:
         return self._texts[self._ends[node - 1] if node else 0 : self._ends[node]]
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from panier_common.contracts.events import Event, MessageReceived
+from panier_common.conventions import BY_NAME
 
 WEBHOOKS: Final = "panier.ingest.webhooks"
 PAYMENTS: Final = "panier.ingest.payment_notifications"
@@ -53,23 +54,24 @@ def published(topic: str, records: int, seconds: float) -> None:
     _seconds[topic] = _seconds.get(topic, 0.0) + seconds
 
 
-# name, label, what is counted, what it says
-TABLE: tuple[tuple[str, str, Mapping[Any, float], str], ...] = (
-    (WEBHOOKS, "status", _webhooks, "WhatsApp webhooks answered, by HTTP status."),
-    (PAYMENTS, "status", _payments, "Payment notifications answered, by HTTP status."),
-    (UPDATES, "kind", _updates, "Updates acknowledged, by kind of message or type of event."),
-    (STRANGERS, "", _strangers, "Messages kept that were sent to a number of no shop."),
-    (BATCHES, "topic", _batches, "Batches acknowledged, by topic."),
-    (BATCH_RECORDS, "topic", _records, "Records acknowledged in batches, by topic."),
-    (BATCH_SECONDS, "topic", _seconds, "Time until batches were acknowledged, summed, by topic."),
+TABLE: tuple[tuple[str, Mapping[Any, float]], ...] = (
+    (WEBHOOKS, _webhooks),
+    (PAYMENTS, _payments),
+    (UPDATES, _updates),
+    (STRANGERS, _strangers),
+    (BATCHES, _batches),
+    (BATCH_RECORDS, _records),
+    (BATCH_SECONDS, _seconds),
 )
 
 
 def register() -> None:
     """Once per process, after telemetry is set up."""
     meter = metrics.get_meter("panier")
-    for name, label, counts, text in TABLE:
-        meter.create_observable_counter(name, [_reader(counts, label)], description=text)
+    for name, counts in TABLE:
+        known = BY_NAME[name]
+        label = known.labels[0] if known.labels else ""
+        meter.create_observable_counter(name, [_reader(counts, label)], description=known.says)
 
 
 def _reader(counts: Mapping[Any, float], label: str) -> Callable[[CallbackOptions], list[Observation]]:

@@ -6,8 +6,8 @@ webhook, who repeats it, and consumers know repeats by their ids. It must not kn
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Container, Sequence
+from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import TopicPartition
@@ -34,24 +34,19 @@ class NotAcknowledged(Exception):  # noqa: N818 - a condition of the broker, ans
     """The broker did not acknowledge in time; whether it has the records is unknown."""
 
 
+Tell: TypeAlias = Callable[[str | None], None]
+"""Called once: with None when all in-sync replicas have every record, else with why nobody knows."""
+
+
 class _Waiting:
-    """A request's records on their way: how many are left, since when, and the future that its handler awaits."""
+    """A request's records on their way: how many are left, since when, and who is to be told."""
 
-    __slots__ = ("done", "left", "since")
+    __slots__ = ("left", "since", "tell")
 
-    def __init__(self, left: int, since: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, left: int, since: float, tell: Tell) -> None:
         self.left = left
         self.since = since
-        self.done = done
-
-    def acknowledged(self) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.done.done():
-            self.done.set_result(None)
-
-    def failed(self, why: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(NotAcknowledged(why))
+        self.tell = tell
 
 
 _Item = tuple[Record, _Waiting]
@@ -89,12 +84,13 @@ class Publisher:
         self._seconds = acknowledge_seconds
         self._partitions: dict[str, int] = {}
         self._lanes: dict[tuple[str, int], _Lane] = {}
-        # Lanes with something to send; requests and batches that are not done, the oldest first.
+        # Lanes with something to send; requests not told and batches not done, the oldest first.
         self._ready: dict[_Lane, None] = {}
         self._waiting: dict[_Waiting, None] = {}
         self._batches: dict[_Batch, None] = {}
         self._busy: Counter[int | None] = Counter()
         self._ending: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
         self._producer: Any = None  # an AIOKafkaProducer, which has no types, or None while there is none
         self._wake = asyncio.Event()
         self._lost = asyncio.Event()
@@ -107,23 +103,30 @@ class Publisher:
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Returns when all in-sync replicas have every record. Raises NotAcknowledged."""
-        if not records:
-            return
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        told: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.submit(records, lambda why: None if told.done() else told.set_result(why))
+        why = await told
+        if why is not None:
+            raise NotAcknowledged(why)
+
+    def submit(self, records: Sequence[Record], tell: Tell) -> None:
+        """The same without a task that waits, for one record or more. Raises NotAcknowledged at once."""
+        now = self._loop.time()
         if not self._partitions or self._is_slow(now):
             raise NotAcknowledged(self._trouble or "the broker is slow")
-        waiting = _Waiting(len(records), now, loop.create_future())
+        waiting = _Waiting(len(records), now, tell)
         for record in records:
             lane = self._lane(record.topic, partition_of(record.key, self._partitions[record.topic]))
             lane.items.append((record, waiting))
             self._ready[lane] = None
         self._waiting[waiting] = None
-        self._wake.set()
-        try:
-            await waiting.done
-        finally:
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _tell(self, waiting: _Waiting, why: str | None) -> None:
+        if waiting in self._waiting:
             del self._waiting[waiting]
+            waiting.tell(why)
 
     def _is_slow(self, now: float) -> bool:
         """Whether the oldest request has used half of its time: who comes now would only wait in vain.
@@ -211,15 +214,14 @@ class Publisher:
 
     async def _gather(self) -> None:
         """Let in what is just arriving: a request to the broker costs as much as thirty records in it."""
-        loop = asyncio.get_running_loop()
-        until, before = loop.time() + GATHER_SECONDS, -1
-        while before != len(self._waiting) and loop.time() < until:
+        until, before = self._loop.time() + GATHER_SECONDS, -1
+        while before != len(self._waiting) and self._loop.time() < until:
             before = len(self._waiting)
             await asyncio.sleep(0)
 
     def _fill(self, producer: Any) -> list[tuple[_Batch, Any]]:
         """A batch for each lane that has something and whose broker is free."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         leader = producer.client.cluster.leader_for_partition
         brokers = {lane: leader(lane.at) for lane in self._ready}
         filled = []
@@ -227,7 +229,7 @@ class Publisher:
             if self._busy[broker]:
                 continue
             batch, builder = _Batch(producer, lane, broker, now), producer.create_batch()
-            _move(lane, batch.taken, builder)
+            _move(lane, self._waiting, batch.taken, builder)
             if not lane.items:
                 del self._ready[lane]
             if batch.taken:
@@ -245,9 +247,11 @@ class Publisher:
             self._throw_away(batch.producer, type(error).__name__)
             return
         del self._batches[batch]
-        metrics.published(batch.lane.at.topic, len(batch.taken), asyncio.get_running_loop().time() - batch.since)
+        metrics.published(batch.lane.at.topic, len(batch.taken), self._loop.time() - batch.since)
         for waiting in batch.taken:
-            waiting.acknowledged()
+            waiting.left -= 1
+            if waiting.left == 0:
+                self._tell(waiting, None)
         self._busy[batch.broker] -= 1
         if not self._busy[batch.broker] and self._ready:
             self._wake.set()
@@ -256,15 +260,15 @@ class Publisher:
         """Tell requests whose time is up; a batch whose time is up takes its producer with it."""
         while True:
             await asyncio.sleep(self._seconds / SWEEPS)
-            overdue = asyncio.get_running_loop().time() - self._seconds
+            overdue = self._loop.time() - self._seconds
             for batch in self._batches:
                 if batch.since <= overdue:
                     self._throw_away(batch.producer, "no acknowledgement in time")
                 break
-            for waiting in self._waiting:
+            for waiting in list(self._waiting):
                 if waiting.since > overdue:
                     break
-                waiting.failed("no acknowledgement in time")
+                self._tell(waiting, "no acknowledgement in time")
 
     def _throw_away(self, producer: Any, why: str) -> None:
         """A producer that failed once cannot be trusted with order: all that waits is told, a new one made."""
@@ -277,8 +281,8 @@ class Publisher:
         ending.add_done_callback(self._ending.discard)
         self._lost.set()
         self._say(f"Kafka does not acknowledge: {why}")
-        for waiting in self._waiting:
-            waiting.failed(why)
+        for waiting in list(self._waiting):
+            self._tell(waiting, why)
         for lane in self._lanes.values():
             lane.items.clear()
         self._ready.clear()
@@ -286,12 +290,12 @@ class Publisher:
         self._busy.clear()
 
 
-def _move(lane: _Lane, taken: list[_Waiting], builder: Any) -> None:
+def _move(lane: _Lane, waited_for: Container[_Waiting], taken: list[_Waiting], builder: Any) -> None:
     """What waits for the lane goes into the batch, as much as it takes; its first record always fits."""
     items, append = lane.items, builder.append
     while items:
         record, waiting = items[0]
-        if not waiting.done.done():  # somebody still waits for it
+        if waiting in waited_for:
             if append(timestamp=None, key=record.key.encode(), value=record.value, headers=record.headers) is None:
                 break
             taken.append(waiting)

@@ -1,0 +1,95 @@
+"""The webhook as it nearly always is, small and alone on its connection, without ASGI between uvicorn and the door.
+
+ASGI's share of such a request (a scope, a task, a queue of messages, two answers) costs more than all of the door's own
+work. Only a shortcut: whatever is unusual takes the ordinary way, whose answers are the same (a test compares them).
+Stands between uvicorn's connection and `BoundedConnection`, and knows nothing of what a webhook says.
+"""
+
+from typing import TYPE_CHECKING, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from panier_ingest.body import declared
+from panier_ingest.door import PATH, SIGNATURE, Door
+
+SMALL_BYTES: Final = 16 * 1024
+_URL: Final = PATH.encode()
+_LENGTH: Final = b"content-length"
+
+
+class _Nobody:
+    """Waits for nothing: uvicorn wakes the task of a request, and here there is none."""
+
+    def set(self) -> None: ...
+
+
+class _Webhook:
+    """One request, where uvicorn keeps the request that it works on; with as much of that as others look at."""
+
+    __slots__ = (
+        "body",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "response_complete",
+        "response_started",
+        "signature",
+    )
+    message_event: Final = _Nobody()
+
+    def __init__(self, signature: bytes) -> None:
+        self.signature = signature
+        self.body = b""
+        self.keep_alive = self.more_body = True
+        self.response_started = self.response_complete = self.disconnected = False
+
+
+class Shortcut(HttpToolsProtocol):
+    """A connection whose application is a `Door`."""
+
+    def on_headers_complete(self) -> None:
+        headers = dict(self.headers) if self.url == _URL else {}
+        if _LENGTH in headers and self._is_usual(headers):
+            self.cycle = cast("RequestResponseCycle", _Webhook(headers.get(SIGNATURE, b"")))
+        else:
+            super().on_headers_complete()
+
+    def _is_usual(self, headers: dict[bytes, bytes]) -> bool:
+        parser = self.parser
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and declared(headers[_LENGTH]) <= SMALL_BYTES
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        )
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        webhook = self.cycle
+        if isinstance(webhook, _Webhook):
+            door = cast(Door, self.app)
+            door.take(webhook.body, webhook.signature, lambda status: self._answered(webhook, status))
+
+    def _answered(self, webhook: _Webhook, status: int) -> None:
+        if webhook.response_complete:
+            return
+        webhook.response_complete = True
+        if webhook.disconnected or self.transport.is_closing():
+            return
+        lines = [STATUS_LINE[status]]
+        headers, body = cast(Door, self.app).reply(status)
+        for name, value in (*self.server_state.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n" if webhook.keep_alive else b"connection: close\r\n\r\n", body)
+        self.transport.write(b"".join(lines))
+        if not webhook.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
