@@ -14,7 +14,7 @@ FAULTS ?= 10
 MINUTES ?= 3
 SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench proof proof-bites storm fuzz clean-data
+.PHONY: help setup run demo test check generate bench proof proof-bites storm fuzz audit clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -43,7 +43,7 @@ check: setup ## formatting, lint, types, architecture, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(addprefix -p ,$(MODULES))
-	$(BIN)/mypy cli/bootstrap.py
+	MYPYPATH=cli $(BIN)/mypy cli/bootstrap.py cli/audit.py
 	MYPYPATH=deploy/generator $(BIN)/mypy deploy/generator/*.py deploy/refuse_tags.py
 	$(BIN)/lint-imports
 	@for package in $(PACKAGES); do (cd $$package && echo "deptry $$package" && $(CURDIR)/$(BIN)/deptry src) || exit 1; done
@@ -66,6 +66,9 @@ storm: setup ## ten minutes of 500 messages a second through the sender, all fau
 
 fuzz: setup ## ten minutes of broken webhooks through the translator
 	PANIER_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest -q services/ingest/tests/test_fuzz.py
+
+audit: setup ## ask osv.dev for known holes in what is locked (not part of check: it turns red by itself)
+	$(BIN)/python cli/audit.py
 
 clean-data: ## forget the local stack's data
 	rm -rf -- "$(DATA)"

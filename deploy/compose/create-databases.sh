@@ -1,5 +1,6 @@
 #!/bin/bash
-# Run by the PostgreSQL image when its volume is empty: a role and a database of its own for each service.
+# Run by the PostgreSQL image when its volume is empty: a database of its own for each service, owned by a role that
+# cannot log in (`panier migrate` takes its place), and the service's role, whose rights `panier migrate` gives it.
 # Passwords come from the environment: PANIER_<SERVICE>_DATABASE_PASSWORD.
 set -euo pipefail
 
@@ -15,11 +16,13 @@ done
 for service in "${services[@]}"; do
     # The password is read by psql itself: as an argument, every process of the machine could see it.
     psql --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname postgres --set ON_ERROR_STOP=1 \
-        --set role="panier_$service" --set variable="PANIER_${service^^}_DATABASE_PASSWORD" <<'SQL'
+        --set role="panier_$service" --set owner="panier_${service}_owner" \
+        --set variable="PANIER_${service^^}_DATABASE_PASSWORD" <<'SQL'
 \getenv password :variable
 CREATE ROLE :"role" LOGIN PASSWORD :'password';
-CREATE DATABASE :"role" OWNER :"role";
-REVOKE CONNECT ON DATABASE :"role" FROM PUBLIC;
+CREATE ROLE :"owner" NOLOGIN;
+CREATE DATABASE :"role" OWNER :"owner";
+REVOKE ALL ON DATABASE :"role" FROM PUBLIC;
 SQL
     psql --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname "panier_$service" --set ON_ERROR_STOP=1 \
         --output /dev/null --file "$monitoring"

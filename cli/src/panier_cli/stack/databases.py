@@ -1,4 +1,8 @@
-"""A role and a database for each service, made by the server's superuser and owned by the role."""
+"""A database for each service, and the two roles of it, made by the server's superuser.
+
+`panier_<service>_owner` owns the tables and cannot log in: `panier migrate` takes its place. `panier_<service>` is
+who the service is, and has the rights that `migrate` gives it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,11 @@ def url_of(server: str, role: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{role}:{quote(password)}@{host}", path=f"/{role}"))
 
 
+def on(server: str, database: str) -> str:
+    """The URL of a server's database for the server's superuser."""
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
 async def make_databases(server: str, services: Iterable[Service], passwords: Mapping[str, str]) -> dict[str, str]:
     """Make what is missing, on a server on which databases may be created; the URLs by service."""
     import asyncpg
@@ -31,23 +40,38 @@ async def make_databases(server: str, services: Iterable[Service], passwords: Ma
     try:
         for service in services:
             role = service.module
-            await _make_role(admin, role, passwords[service.name])
+            owner = f"{role}_owner"
+            await _make_role(admin, owner, "NOLOGIN")
+            # Names come from our table and passwords are hexadecimal: no quoting.
+            await _make_role(admin, role, f"LOGIN PASSWORD '{passwords[service.name]}'")
             if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", role):
-                await admin.execute(f"CREATE DATABASE {role} OWNER {role}")
-            await admin.execute(f"REVOKE CONNECT ON DATABASE {role} FROM PUBLIC")
+                await admin.execute(f"CREATE DATABASE {role} OWNER {owner}")
+            await admin.execute(f"ALTER DATABASE {role} OWNER TO {owner}")
+            await admin.execute(f"REVOKE ALL ON DATABASE {role} FROM PUBLIC")
             await _make_extensions(server, role, EXTENSIONS.get(service.name, ()))
+            await _give_to_owner(server, role, owner)
             urls[service.name] = url_of(server, role, passwords[service.name])
     finally:
         await admin.close()
     return urls
 
 
-async def _make_role(admin: asyncpg.Connection, role: str, password: str) -> None:
-    """The role with this password. Names come from our table and passwords are hexadecimal: no quoting."""
+async def _make_role(admin: asyncpg.Connection, role: str, options: str) -> None:
     known = await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
-    await admin.execute(f"{'ALTER' if known else 'CREATE'} ROLE {role} LOGIN PASSWORD '{password}'")
+    await admin.execute(f"{'ALTER' if known else 'CREATE'} ROLE {role} {options}")
     # Who is not a superuser may give a database only to a role that he is a member of.
     await admin.execute(f"GRANT {role} TO CURRENT_USER")
+
+
+async def _give_to_owner(server: str, role: str, owner: str) -> None:
+    """What the service's role owned: all of it, in a data folder that is older than the owner's role."""
+    import asyncpg
+
+    connection = await asyncpg.connect(on(server, role))
+    try:
+        await connection.execute(f"REASSIGN OWNED BY {role} TO {owner}")
+    finally:
+        await connection.close()
 
 
 async def _make_extensions(server: str, database: str, names: tuple[str, ...]) -> None:
@@ -55,7 +79,7 @@ async def _make_extensions(server: str, database: str, names: tuple[str, ...]) -
 
     if not names:
         return
-    connection = await asyncpg.connect(urlunsplit(urlsplit(server)._replace(path=f"/{database}")))
+    connection = await asyncpg.connect(on(server, database))
     try:
         for name in names:
             await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")

@@ -22,7 +22,7 @@ from panier_cli.children import Program
 from panier_cli.data_folder import ROOT, DataFolder
 from panier_cli.engines import Engine, EngineError, choice, free_port, wait_until_answering
 from panier_cli.errors import Refused
-from panier_cli.stack.databases import make_databases
+from panier_cli.stack.databases import make_databases, on
 from panier_cli.stack.environment import Wiring, given, has, missing_secrets, number, service_environment, wants_traces
 from panier_cli.stack.keeper import Keeper
 from panier_cli.stack.services import SERVICES, Service
@@ -222,7 +222,8 @@ async def _prepare_databases(stack: LocalStack, database: Engine, env: Mapping[s
     passwords = {service.name: stack.folder.secret(f"database {service.name}") for service in ours}
     urls = await make_databases(database.url, ours, passwords)
     for service in with_database:
-        url = urls.get(service.name) or given(env, service.setting("DATABASE_URL"))
+        here = service.name in urls
+        url = on(database.url, service.module) if here else given(env, service.setting("DATABASE_URL"))
         if applied := await migrate(url, service.module):
             stack.display.say(f"migrated {service.name}: {', '.join(applied)}")
     return urls

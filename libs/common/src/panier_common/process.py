@@ -8,20 +8,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID
 
 import structlog
 import uvloop
 from fastapi import APIRouter
 
-from panier_common import dead_letters, telemetry
+from panier_common import dead_letters_api, telemetry
 from panier_common.batch import Loop, W
-from panier_common.kafka import Producer
-from panier_common.postgres import AWAY, Pool, create_pool, missing_migrations
+from panier_common.kafka import Kafka, Producer
+from panier_common.postgres import AWAY, Pool, create_pool, missing_migrations, why_away
 from panier_common.runner import Runner
 from panier_common.settings import DatabaseSettings, ServiceSettings, SettingsError
 from panier_common.shops import ShopDirectory
-from panier_common.web import Problem, Server, admin_app
+from panier_common.web import Server, admin_app
 
 DRAIN_SECONDS = 20.0
 
@@ -64,7 +63,9 @@ class Process:
             self._schema = "the database was not asked yet"
             self.add_check("schema", lambda: self._schema)
             self.add_task("schema", self._watch_schema())
-            self._internal.include_router(self._dead_letters())
+            self._internal.include_router(
+                dead_letters_api.router(self.name, lambda: self.pool, settings.kafka_bootstrap_servers)
+            )
         return self
 
     async def __aexit__(
@@ -77,7 +78,7 @@ class Process:
 
     def add_loop(self, loop: Loop[W]) -> Runner[W]:
         """Run this loop; its readiness and lag are the process's."""
-        runner = Runner(loop, self.pool, self.settings.kafka_bootstrap_servers)
+        runner = Runner(loop, self.pool, Kafka(self.settings.kafka_bootstrap_servers))
         self._runners.append(runner)
         self._checks.append(runner.why_not_ready)
         self.add_lag(runner.lag)
@@ -124,15 +125,13 @@ class Process:
             loop.add_signal_handler(sign, self._stop.set)
         telemetry.gauge(
             "panier.lag.records",
-            "Records not yet read, by topic.",
             lambda: [(float(records), {"topic": t}) for t, (records, _) in self.lag().items()],
         )
         telemetry.gauge(
             "panier.lag.seconds",
-            "Seconds since the last record read was written, while others wait; by topic.",
             lambda: [(seconds, {"topic": t}) for t, (_, seconds) in self.lag().items()],
         )
-        telemetry.gauge("panier.ready", "1 when ready.", lambda: [(0.0 if self.why_not_ready() else 1.0, {})])
+        telemetry.gauge("panier.ready", lambda: [(0.0 if self.why_not_ready() else 1.0, {})])
         self.app.include_router(self._internal)
         admin = Server(self.app, self.settings.admin_host, self.settings.admin_port)
         await admin.start()
@@ -173,43 +172,8 @@ class Process:
             try:
                 self._schema = await missing_migrations(self.pool, f"panier_{self.name}")
             except AWAY as error:
-                self._schema = f"the database does not answer ({type(error).__name__})"
+                self._schema = why_away(error)
             await asyncio.sleep(1 if self._schema else 10)
-
-    def _dead_letters(self) -> APIRouter:
-        router = APIRouter(prefix="/dead-letters")
-
-        def missing(letter: UUID) -> Problem:
-            return Problem(404, "no_such_dead_letter", f"there is no dead letter {letter}", "panier dead list")
-
-        @router.get("")
-        async def listed() -> list[dict[str, Any]]:
-            async with self.pool.acquire() as db:
-                return await dead_letters.listed(db, self.name)
-
-        @router.get("/{letter}")
-        async def shown(letter: UUID) -> dict[str, Any]:
-            async with self.pool.acquire() as db:
-                document = await dead_letters.shown(db, self.name, letter)
-            if document is None:
-                raise missing(letter)
-            return document
-
-        @router.post("/{letter}/replay")
-        async def replay(letter: UUID) -> dict[str, str]:
-            async with self.pool.acquire() as db:
-                if not await dead_letters.ask_replay(db, letter):
-                    raise missing(letter)
-            return {"id": str(letter), "state": "replaying"}
-
-        @router.delete("/{letter}")
-        async def dropped(letter: UUID) -> dict[str, str]:
-            async with self.pool.acquire() as db:
-                if not await dead_letters.drop(db, letter):
-                    raise missing(letter)
-            return {"id": str(letter), "state": "dropped"}
-
-        return router
 
 
 def main(service: Callable[[], Awaitable[None]]) -> None:

@@ -5,9 +5,9 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError
+from pydantic import DirectoryPath, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
@@ -59,17 +59,47 @@ class Settings(BaseSettings):
         return init_settings, env_settings, FileSource(settings_cls)
 
 
-class ServiceSettings(Settings):
+class KafkaSecurity(Settings):
+    """How brokers are spoken to: in plain, by TLS with a certificate, or by TLS with a name and a password."""
+
+    kafka_tls: DirectoryPath | None = Field(
+        default=None,
+        description="Folder with ca.crt, and user.crt and user.key unless SASL is used, with which Kafka is spoken to "
+        "by TLS; unset: in plain.",
+        validation_alias="PANIER_KAFKA_TLS",
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] | None = Field(
+        default=None,
+        description="How brokers ask for a name and a password, by TLS: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN.",
+        validation_alias="PANIER_KAFKA_SASL_MECHANISM",
+    )
+    kafka_username: str = Field(default="", description="The name for SASL.", validation_alias="PANIER_KAFKA_USERNAME")
+    kafka_password: SecretStr = Field(
+        default=SecretStr(""),
+        validate_default=True,
+        description="The password for SASL.",
+        validation_alias="PANIER_KAFKA_PASSWORD",
+    )
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _is_whole(cls, password: SecretStr, given: ValidationInfo) -> SecretStr:
+        mechanism, username = given.data.get("kafka_sasl_mechanism"), given.data.get("kafka_username")
+        if mechanism is None and (username or password.get_secret_value()):
+            raise ValueError("a name or a password is of no use without PANIER_KAFKA_SASL_MECHANISM")
+        if mechanism is not None and not (username and password.get_secret_value()):
+            raise ValueError("SASL needs PANIER_KAFKA_USERNAME and PANIER_KAFKA_PASSWORD")
+        if mechanism is not None and given.data.get("kafka_tls") is None:
+            raise ValueError("SASL needs PANIER_KAFKA_TLS: without it, the password could be read on the way")
+        return password
+
+
+class ServiceSettings(KafkaSecurity):
     """What every service is told."""
 
     kafka_bootstrap_servers: str = Field(
         description="Kafka brokers to start from: host:port, comma-separated.",
         validation_alias="PANIER_KAFKA_BOOTSTRAP_SERVERS",
-    )
-    kafka_tls: DirectoryPath | None = Field(
-        default=None,
-        description="Folder with ca.crt, user.crt and user.key, with which Kafka is spoken to by TLS; unset: in plain.",
-        validation_alias="PANIER_KAFKA_TLS",
     )
     admin_token: SecretStr = Field(
         description="Bearer token of the internal API.", validation_alias="PANIER_ADMIN_TOKEN"

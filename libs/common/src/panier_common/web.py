@@ -3,8 +3,9 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import asyncpg
@@ -13,11 +14,25 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from panier_common.connections import Bounds, bounded
+from panier_common.exposition import page
 
 # FastAPI's own spans hold the query, and with it customers' ids and the handshake's token.
 NO_TELEMETRY: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
+# For programs, not for browsers: nothing is kept, shown in a frame, or taken for another kind of document.
+API_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# Inside of the deployment: probes, a Prometheus, people's tools. The largest body is a catalogue.
+ADMIN_BOUNDS = Bounds(connections=200, body_bytes=32 * 1024 * 1024)
 
 # What a request meets while PostgreSQL is away, going or coming: none of it is the request's fault.
 _AWAY = (
@@ -71,7 +86,21 @@ def with_problems(app: FastAPI) -> FastAPI:
         detail = f"the database does not answer ({type(error).__name__})"
         return Problem(503, "no_database", detail, "try again, a command with the same key").response()
 
+    async def refused(_: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        response = Problem(error.status_code, code, str(error.detail)).response()
+        response.headers.update(error.headers or {})
+        return response
+
+    async def failed(_: Request, error: Exception) -> Response:
+        # What went wrong is for our log alone, which the server writes.
+        return Problem(500, "failed", "the request met a fault of ours", "the service's log says which").response()
+
     app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(Exception, failed)
     for kind in _AWAY:
         app.add_exception_handler(kind, away)
     app.add_exception_handler(asyncpg.DataError, unfit)
@@ -97,6 +126,8 @@ def admin_app(
         if not hmac.compare_digest(given, expected):
             raise Problem(401, "unauthorized", "the bearer token is missing or wrong", "see PANIER_ADMIN_TOKEN")
 
+    app.add_middleware(_Entrance, check=bearer)
+
     @app.get("/livez")
     async def livez() -> dict[str, bool]:
         return {"alive": True}
@@ -109,8 +140,9 @@ def admin_app(
         return JSONResponse({"ready": False, "why": reason}, 503)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        content, content_type = page(request.headers.get("accept", ""))
+        return Response(content, media_type=content_type)
 
     @app.get("/status")
     async def status() -> dict[str, Any]:
@@ -129,18 +161,51 @@ def admin_app(
     return app, internal
 
 
-class Server:
-    """An uvicorn server that leaves signals to its process."""
+class _Entrance:
+    """Asks for the token before the framework reads a body: a stranger's body is not taken into memory."""
 
-    def __init__(self, app: Any, host: str, port: int, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, check: Callable[[Request], None]) -> None:
+        self._app = app
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/internal"):
+            try:
+                self._check(Request(scope))
+            except Problem as refusal:
+                await refusal.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class Server:
+    """An uvicorn server that leaves signals to its process, and whose connections are bounded.
+
+    `headers` are put on every answer, those included that are given before the application is asked.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        *,
+        bounds: Bounds = ADMIN_BOUNDS,
+        headers: Mapping[str, str] = API_HEADERS,
+        connection: type[HttpToolsProtocol] = HttpToolsProtocol,
+        **options: Any,
+    ) -> None:
         config = uvicorn.Config(
             app,
             host=host,
             port=port,
+            http=bounded(bounds, connection),
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            headers=list(headers.items()),
             **options,
         )
         self._server = uvicorn.Server(config)
