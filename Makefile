@@ -14,7 +14,7 @@ FAULTS ?= 10
 MINUTES ?= 3
 SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench proof proof-bites storm fuzz audit clean-data
+.PHONY: help setup run demo test check generate bench proof proof-bites storm kills fuzz tracing-cost audit clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -64,8 +64,14 @@ proof-bites: setup ## the proof with guarantees switched off one at a time: each
 storm: setup ## ten minutes of 500 messages a second through the sender, all faults of the simulator on
 	$(BIN)/python -m panier_bench.storm $(STORM)
 
+kills: setup ## how often a message is sent twice over 100 kills of the sender
+	$(BIN)/pytest -s -q services/sender/tests/kills.py
+
 fuzz: setup ## ten minutes of broken webhooks through the translator
 	PANIER_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/pytest -q services/ingest/tests/test_fuzz.py
+
+tracing-cost: setup ## what tracing one action in ten costs the runner, in paired rounds
+	$(BIN)/python -m panier_bench.tracing
 
 audit: setup ## ask osv.dev for known holes in what is locked (not part of check: it turns red by itself)
 	$(BIN)/python cli/audit.py

@@ -16,10 +16,9 @@ from typing import Any
 import meta_errors
 import msgspec
 import yaml
-from panier_common import telemetry, topics
+from panier_common import conventions, topics
 from panier_common.contracts import outbound
 from panier_common.settings import Settings
-from panier_ingest import metrics as ingest_metrics
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from schemas import breaks
@@ -175,37 +174,28 @@ def configuration() -> str:
     return "\n".join(lines)
 
 
-_INSTRUMENT = re.compile(
-    r'(create_counter|create_histogram|gauge)\(\s*"(panier[a-z._]+)",\s*(?:unit="(\w+)",\s*)?(?:description=)?"([^"]+)"'
-)
-
-
-def instruments() -> list[tuple[str, str, str, str]]:
-    """(service, Prometheus name, kind, what it says) of every metric that the sources make."""
-    found = []
-    for path in sorted([*DOCS.parent.glob("libs/*/src/**/*.py"), *DOCS.parent.glob("services/*/src/**/*.py")]):
-        package = path.relative_to(DOCS.parent).parts[1]
-        service = "every service" if package == "common" else package
-        for call, name, unit, what in _INSTRUMENT.findall(path.read_text(encoding="utf-8")):
-            kind = call.removeprefix("create_")
-            ending = ("_seconds" if unit == "s" else "") + ("_total" if kind == "counter" else "")
-            found.append((service, name.replace(".", "_") + ending, kind, what))
-    for name, _, _, what in ingest_metrics.TABLE:
-        found.append(("ingest", name.replace(".", "_") + "_total", "counter", what))
-    return sorted(found)
-
-
 def telemetry_page() -> str:
-    """Spans, attributes and metrics, read out of the sources that name them."""
-    attributes = re.findall(
-        r'^[A-Z_]+ = "((?:messaging|panier|http|url|server)\.[a-z_.]+)"', inspect.getsource(telemetry), re.M
-    )
-    lines = ["# Telemetry", "", f"<!-- {NOTE} -->", "", telemetry.__doc__ or "", "## Spans", ""]
-    lines += ["| span | kind | parent |", "|---|---|---|"]
-    lines += [f"| {name} | {kind} | {parent} |" for name, kind, parent in telemetry.SPANS]
-    lines += ["", "## Attributes", "", "| attribute |", "|---|", *(f"| `{name}` |" for name in sorted(attributes))]
-    lines += ["", "## Metrics", "", "| metric | of | kind | what |", "|---|---|---|---|"]
-    lines += [f"| `{name}` | {service} | {kind} | {what} |" for service, name, kind, what in instruments()]
+    """Spans, attributes and metrics, as the registry has them."""
+    lines = ["# Telemetry", "", f"<!-- {NOTE} -->", "", conventions.__doc__ or "", "## Spans", ""]
+    lines += ["| span | kind | parent | attributes |", "|---|---|---|---|"]
+    for span in conventions.SPANS:
+        attributes = ", ".join(f"`{name}`" for name in span.attributes)
+        lines.append(f"| {span.shown} | {span.kind} | {span.parent} | {attributes} |")
+    lines += [
+        "",
+        "`send panier.delivery.v1` links to the `process panier.outbound.v1` of the message that the status is about.",
+        "",
+        "## Metrics",
+        "",
+        "Histograms have exemplars: the newest trace of each bucket, for whoever asks in OpenMetrics.",
+        "",
+        "| metric | of | kind | labels | what |",
+        "|---|---|---|---|---|",
+    ]
+    for metric in sorted(conventions.METRICS, key=lambda metric: (metric.of or "every service", metric.exposed)):
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        of = metric.of or "every service"
+        lines.append(f"| `{metric.exposed}` | {of} | {metric.kind} | {labels} | {metric.says} |")
     return "\n".join([*lines, ""])
 
 

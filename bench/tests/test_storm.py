@@ -74,6 +74,13 @@ def test_everything_else_has_a_name(told: list[int | None], accepted: list[Any],
     assert wrong in result["wrong"]
 
 
+def test_a_closed_window_is_no_excuse_with_a_template() -> None:
+    for template, right in ((False, True), (True, False)):
+        ledger = Ledger({"a": Requested("n", "c", 0, 0.0, template)})
+        tell(ledger, "a", 131047)
+        assert found(ledger, refusals=[{"callback": "a", "code": 131047}])["right"] is right
+
+
 def test_twice_is_counted_and_order_is_that_of_the_first_time() -> None:
     ledger = asked("a", "b", "c")
     for message_id in "abc":
@@ -113,8 +120,9 @@ def test_a_storm_that_breaks_its_own_limits_does_not_begin(plan: Plan) -> None:
 async def test_a_small_storm_loses_nothing(kafka: str, postgres: str) -> None:
     found = Engines(kafka, postgres, {"kafka": "test", "postgres": "test"})
     await topics(found)
-    report = await storm.run(found, Plan(rate=50, seconds=10, numbers=4, customers=500, drain_seconds=150))
+    report = await storm.run(found, Plan(rate=50, seconds=10, numbers=4, customers=500, patience_seconds=60))
     assert report["right"], report
-    assert report["requested"] >= 500
-    assert report["accepted"] > 450
+    assert report["requested"] >= 900
+    assert report["failed_by_code"]["131047"] == 200, "a day later those without a template fail, and no others"
+    assert report["accepted"] > 650
     assert sum(report["faults"].values()) > 50, "the storm was a calm"

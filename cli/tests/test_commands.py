@@ -446,6 +446,50 @@ def test_a_dead_letter_is_found_shown_replayed_and_dropped(panier: Panier, servi
     assert (gone.exit, gone.error["code"]) == (1, "no_such_dead_letter")
 
 
+def test_a_dead_letter_is_read_whole_and_mended_by_somebody(
+    panier: Panier, services: FakeServices, tmp_path: Path
+) -> None:
+    services.on("GET", "/internal/dead-letters/l1", lambda asked: {"whole": asked.query.get("whole"), "acts": []})
+    services.on("PUT", "/internal/dead-letters/l1/value", {"id": "l1", "state": "edited"})
+    assert panier("dead", "show", "l1", "--json").document["whole"] is None
+    assert panier("dead", "show", "l1", "--whole", "--by", "ada", "--json").document["whole"] == "true"
+    mended = tmp_path / "mended.json"
+    mended.write_text('{"sku": "é"}', "utf-8")
+    assert panier("dead", "edit", "l1", str(mended), "--by", "ada", "--json").document["state"] == "edited"
+    [*_, asked] = services.requests
+    assert (json.loads(asked.body), asked.headers["x-panier-by"]) == ({"sku": "é"}, "ada")
+    mended.write_text("{")
+    assert panier("dead", "edit", "l1", str(mended), "--json").exit == 2
+    assert panier("dead", "replay", "--json").exit == 2
+
+
+def test_all_dead_letters_of_a_kind_are_replayed_a_thousand_at_a_time(panier: Panier, services: FakeServices) -> None:
+    one = {**letter("l1", "2026-07-01T08:00:00Z"), "loop": "cart.conversations"}
+    services.on("GET", "/internal/dead-letters/l1", one)
+    turns = iter([(1000, True), (7, False)])
+
+    def some(asked: Request) -> Any:
+        assert asked.query == {"loop": "cart.conversations", "reason": "ValueError"}
+        letters, more = next(turns)
+        return {"service": "cart", "letters": letters, "more": more}
+
+    services.on("POST", "/internal/dead-letters/alike/replay", some)
+    done = panier("dead", "replay", "--like", "l1", "--json")
+    assert done.document == {"service": "cart", "reason": "ValueError", "letters": 1007, "state": "replaying"}
+
+
+def test_dead_letters_are_counted_and_their_history_is_told(panier: Panier, services: FakeServices) -> None:
+    times = {"oldest": "2026-07-01T08:00:00Z", "newest": "2026-07-01T09:00:00Z"}
+    count = {"loop": "cart.conversations", "topic": "panier.inbound.v1", "reason": "ValueError", "letters": 5, **times}
+    act = {"letter": "l1", "service": "cart", "act": "dropped", "by": "ada", "at": times["newest"], "reason": "E"}
+    services.on("GET", "/internal/dead-letters/counts", [count])
+    services.on("GET", "/internal/dead-letters/acts", [act])
+    assert panier("dead", "count", "--service", "cart", "--json").document == [count]
+    assert "ValueError" in panier("dead", "count", "--service", "cart").out
+    assert panier("dead", "history", "--service", "cart", "--json").document == [act]
+    assert "ada" in panier("dead", "history", "--service", "cart").out
+
+
 # -- the command itself -----------------------------------------------------------------------------------
 
 

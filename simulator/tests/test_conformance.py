@@ -55,7 +55,14 @@ async def metas_shops(tmp_path: Path, door: Door) -> AsyncIterator[Simulator]:
     (tmp_path / "shops.toml").write_text("\n".join(shops))
     rows = [f"{sku},A product,1.00 USD" for sku in PRODUCTS]
     (tmp_path / "feed.csv").write_text("\n".join(["id,title,price", *rows]))
-    chosen = settings(tmp_path / "data", door, shops=tmp_path / "shops.toml")
+    # The examples name templates of other accounts, and are more than one customer may get at once.
+    chosen = settings(
+        tmp_path / "data",
+        door,
+        shops=tmp_path / "shops.toml",
+        simulator_check_templates=False,
+        simulator_pair_rate=False,
+    )
     async with running(chosen) as simulator:
         customer = await simulator.customer(wa_id="16505551234")
         for number in CATALOGS:

@@ -68,7 +68,7 @@ async def test_keeps_the_window(simulator: Simulator) -> None:
     assert (await simulator.call("GET", "/api/customers"))[1] == []
     customer = await simulator.customer()
     assert code(await simulator.graph(TO | text("too early"))) == (400, 131047)
-    template = {"type": "template", "template": {"name": "hello_world", "language": {"code": "fr"}}}
+    template = {"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}}
     assert (await simulator.graph(TO | template))[0] == 200
     await simulator.act(customer, {"text": "hello"})
     assert (await simulator.graph(TO | text("in time")))[0] == 200

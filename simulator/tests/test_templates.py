@@ -1,12 +1,13 @@
 """Templates: created, reviewed, paused; and every message judged by the template it names."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from panier_simulator.errors import GraphError
 from panier_simulator.templates import check_message, judge_new, review
 
-from .conftest import NUMBER, Door, Json, Simulator, until
+from .conftest import NUMBER, Door, Json, Simulator, running, settings, until
 from .test_states import ACCOUNT, HEADERS, fields
 
 PATH = f"/graph/v26.0/{ACCOUNT}/message_templates"
@@ -43,7 +44,7 @@ async def code(simulator: Simulator, body: Json) -> tuple[int, int]:
 
 
 async def test_lives_from_review_to_its_end(simulator: Simulator, door: Door) -> None:
-    assert await code(simulator, message("P-1", "ready")) == (200, 0), "the first steps need no template"
+    assert await code(simulator, message("P-1", "ready")) == (404, 132001)
     template_id = await create(simulator, door)
     (update,) = fields(door, "message_template_status_update")
     assert (update["event"], update["message_template_name"], update["reason"]) == ("APPROVED", "order_news", "NONE")
@@ -58,6 +59,13 @@ async def test_lives_from_review_to_its_end(simulator: Simulator, door: Door) ->
         await until(lambda event=status: fields(door, "message_template_status_update")[-1]["event"] == event)
     assert (await simulator.call("DELETE", f"{PATH}?name=order_news", headers=HEADERS))[1] == {"success": True}
     assert (await simulator.call("DELETE", f"{PATH}?name=order_news", headers=HEADERS))[0] == 400
+
+
+async def test_unchecked_the_first_steps_need_no_template(tmp_path: Path, door: Door) -> None:
+    async with running(settings(tmp_path, door, simulator_check_templates=False)) as simulator:
+        assert await code(simulator, message("P-1", "ready")) == (200, 0)
+        await create(simulator, door)
+        assert await code(simulator, message("P-1", "ready", name="unknown")) == (404, 132001)
 
 
 async def test_a_template_is_counted_as_what_it_is(simulator: Simulator, door: Door) -> None:

@@ -70,3 +70,9 @@ def test_every_module_says_what_it_holds() -> None:
         name_of(p) for p in sources() if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))
     ]
     assert not silent, silent
+
+
+def test_the_simulator_bounds_its_connections_as_the_services_do() -> None:
+    """It imports nothing of ours, so the file is there twice."""
+    [ours, its] = [ROOT / "libs/common/src/panier_common", ROOT / "simulator/src/panier_simulator"]
+    assert (ours / "connections.py").read_text("utf-8") == (its / "connections.py").read_text("utf-8")

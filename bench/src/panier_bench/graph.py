@@ -62,6 +62,8 @@ class Graph:
     def take(self, body: bytes) -> bytes:
         """Note a request; the answer's body."""
         at = time.perf_counter()
+        if not body:
+            return b"{}"  # what is asked of a token is not measured
         asked = _DECODER.decode(body)
         if asked.status:
             return b'{"success":true}'

@@ -13,16 +13,21 @@ from panier_bench import figures
 
 Json = dict[str, Any]
 PAIR_LIMIT, THROUGHPUT = "131056", "130429"
+WINDOW_CLOSED = 131047
 
 
 @dataclass(frozen=True)
 class Requested:
-    """One message of the storm: the `place` it has among all, and when it was asked for (seconds since 1970)."""
+    """One message of the storm: the `place` it has among all, and when it was asked for (seconds since 1970).
+
+    With `template` it may not fail because the window is closed.
+    """
 
     number: str
     customer: str
     place: int
     at: float
+    template: bool = False
 
 
 @dataclass
@@ -82,10 +87,12 @@ def judge(
         given[message_id].update(message["code"] for message in messages if message["code"] is not None)
 
     wrong: dict[str, list[str]] = defaultdict(list)
-    for message_id in ledger.requested:
+    for message_id, one in ledger.requested.items():
         told = ledger.told.get(message_id, Told())
         for what in _wrong(told, takes.get(message_id, ()), given[message_id]):
             wrong[what].append(message_id)
+        if one.template and WINDOW_CLOSED in told.failed:
+            wrong["failed for its window, with a template"].append(message_id)
     wrong["out of order"] = out_of_order(ledger, takes)
     doubled = [message_id for message_id, messages in takes.items() if len(messages) > 1]
     refused = counts["refused"]

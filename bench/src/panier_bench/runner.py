@@ -16,7 +16,7 @@ from panier_cart.loops import conversations
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, MessageReceived
 from panier_common.event import OWNER, Received, cloud_headers, encode, inbound_id
-from panier_common.kafka import Outgoing, Producer
+from panier_common.kafka import Kafka, Outgoing, Producer
 from panier_common.postgres import Connection, Pool, create_pool
 from panier_common.runner import Loop, Runner
 from panier_common.shops import ShopDirectory
@@ -118,7 +118,7 @@ async def _read_all(loop: Loop[Any], pool: Pool, engines: Engines, statements: "
 
     That is waited for too, not counted: the deletion of outbox rows that shows it comes up to a second later.
     """
-    runner = Runner(replace(loop, load=statements.counting(loop.load)), pool, engines.kafka)
+    runner = Runner(replace(loop, load=statements.counting(loop.load)), pool, Kafka(engines.kafka))
     task = asyncio.create_task(runner.run())
     try:
         while runner.why_not_ready() is not None:

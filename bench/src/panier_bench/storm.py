@@ -3,15 +3,14 @@
 Kafka, PostgreSQL, ingest and sender are real; customers, limits and faults are the simulator's. Messages are asked
 for at a steady rate, some customers being sent several in a row. In the end every one of them must have been
 accepted once, or have failed with a code that WhatsApp gave for it, in order for each customer, and neither limit
-may have been broken.
+may have been broken. Then WhatsApp's clock is moved: what came late comes, and a day later only templates may go.
 """
 
 import asyncio
 import contextlib
 import json
-import os
+import logging
 import random
-import signal
 import tempfile
 import time
 import uuid
@@ -26,7 +25,7 @@ import msgspec
 import typer
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from panier_common.contracts.events import Customer, MessageFailed, MessageRequested, MessageSent, Number
+from panier_common.contracts.events import Customer, MessageFailed, MessageRequested, MessageSent, Number, Template
 from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import cloud_headers, decode, encode
 from panier_common.kafka import Outgoing, Producer
@@ -38,6 +37,7 @@ from panier_bench import cores, processes, webhooks
 from panier_bench.engines import Engines, engines, topics
 from panier_bench.figures import Tell, silent
 from panier_bench.ledger import Ledger, Requested, is_right, judge
+from panier_bench.senders import Senders
 from panier_bench.shop import SHOP, TOKEN, publish
 
 TICK_SECONDS = 0.05
@@ -45,6 +45,9 @@ LANES = ("answer", "answer", "news", "reminder")
 BURSTS = (1, 1, 1, 1, 1, 1, 2, 3, 5)  # messages in a row for one customer
 LATE_SECONDS = 60.0  # what came last has so long to become known
 PAIR_SECONDS = 6  # Meta takes one message in so long for one customer, in the long run
+HOUR_SECONDS, DAY_SECONDS = 3600, 90_000
+LATER = 400  # messages a day later
+SAMPLE = Template("hello_world", "en_US")  # every account has it
 GREETINGS_PER_SECOND = 60  # of one number: what customers write counts against it as well
 
 
@@ -61,7 +64,7 @@ class Plan:
     seed: int = 1
     faults: str = "all"
     kills: int = 0
-    drain_seconds: float = 300.0
+    patience_seconds: float = 120.0  # how long nothing may come to an end before the rest is given up
 
     def check(self) -> None:
         """Raises SystemExit for a storm whose own limits cannot be kept."""
@@ -69,30 +72,6 @@ class Plan:
             raise SystemExit(f"{self.numbers} numbers at {self.throughput} a second cannot send {self.rate:g} a second")
         if self.rate * PAIR_SECONDS > 0.9 * self.customers:
             raise SystemExit(f"{self.customers} customers cannot be sent {self.rate:g} a second: one each in 6 seconds")
-
-
-class Senders:
-    """Processes of the sender, which can be killed and are started again."""
-
-    def __init__(self, settings: dict[str, str]) -> None:
-        self._settings = settings
-        self._running: list[tuple[contextlib.AsyncExitStack, int]] = []
-
-    async def start(self) -> None:
-        stack = contextlib.AsyncExitStack()
-        pid = await stack.enter_async_context(processes.service("sender", self._settings, cores.anywhere))
-        self._running.append((stack, pid))
-
-    async def kill(self) -> None:
-        """SIGKILL for the one that has run longest; another one takes its place."""
-        stack, pid = self._running.pop(0)
-        os.kill(pid, signal.SIGKILL)
-        await stack.aclose()
-        await self.start()
-
-    async def stop(self) -> None:
-        for stack, _ in self._running:
-            await stack.aclose()
 
 
 @dataclass(frozen=True)
@@ -126,6 +105,7 @@ async def run(found: Engines, plan: Plan, tell: Tell = silent) -> dict[str, Any]
                     await asyncio.gather(_blow(weather, tell), _kill_now_and_then(weather, tell))
                     tell(f"{len(weather.ledger.requested)} messages asked for; waiting for their ends")
                     await _drain(weather, tell)
+                    await _a_day_later(weather, tell)
                     took = time.monotonic() - started
                 return await asyncio.to_thread(_report, weather, took)
         finally:
@@ -246,8 +226,11 @@ async def _kill_now_and_then(weather: Weather, tell: Tell) -> None:
         tell(f"sender killed and started again, {n + 1} of {plan.kills}")
 
 
-def _requested(weather: Weather, customer: int) -> Outgoing:
-    """The next message for this customer; its lane is always the customer's, so that order means something."""
+def _requested(weather: Weather, customer: int, template: Template | None = None, ahead_seconds: float = 0) -> Outgoing:
+    """The next message for this customer; its lane is always the customer's, so that order means something.
+
+    WhatsApp's clock is so many seconds ahead.
+    """
     at, number, wa_id = datetime.now(UTC), weather.number_of(customer), _wa_id(customer)
     place, message_id = len(weather.ledger.requested), str(uuid.uuid4())
     event = MessageRequested(
@@ -258,8 +241,10 @@ def _requested(weather: Weather, customer: int) -> Outgoing:
         message=packed(TextMessage(body=f"{place} Votre commande avance.")),
         lane=LANES[customer % len(LANES)],
         answers_at=at,
+        template=template,
     )
-    weather.ledger.requested[message_id] = Requested(number, wa_id, place, at.timestamp())
+    asked_at = at.timestamp() + ahead_seconds
+    weather.ledger.requested[message_id] = Requested(number, wa_id, place, asked_at, template is not None)
     return Outgoing(0, place, OUTBOUND.name, number, cloud_headers(event, message_id, "storm", at), encode(event))
 
 
@@ -295,15 +280,10 @@ async def _follow(consumer: AIOKafkaConsumer, ledger: Ledger) -> None:
 
 async def _drain(weather: Weather, tell: Tell) -> None:
     """Until every message has an end and every webhook is taken; the clock is moved past what is late."""
-    deadline = time.monotonic() + weather.plan.drain_seconds
-    told = time.monotonic()
-    while weather.ledger.open and time.monotonic() < deadline:
-        await asyncio.sleep(TICK_SECONDS)
-        if time.monotonic() - told >= 10:
-            told = time.monotonic()
-            tell(f"{weather.ledger.open} still open")
+    await _until_ended(weather, tell)
     await asyncio.to_thread(weather.simulator.faults)
-    await asyncio.to_thread(weather.simulator.move_clock, 3600)
+    await asyncio.to_thread(weather.simulator.move_clock, HOUR_SECONDS)
+    deadline = time.monotonic() + weather.plan.patience_seconds
     while await _webhooks_waiting(weather) and time.monotonic() < deadline:  # noqa: ASYNC110 - in another process
         await asyncio.sleep(TICK_SECONDS)
     # A message that failed after it was sent has its end only when the services know.
@@ -314,18 +294,39 @@ async def _drain(weather: Weather, tell: Tell) -> None:
         await asyncio.sleep(TICK_SECONDS)
 
 
+async def _until_ended(weather: Weather, tell: Tell) -> None:
+    """Until every message has an end, or none has come to its end for too long."""
+    told = progress = time.monotonic()
+    left = weather.ledger.open
+    while weather.ledger.open and time.monotonic() - progress < weather.plan.patience_seconds:
+        await asyncio.sleep(TICK_SECONDS)
+        if weather.ledger.open < left:
+            left, progress = weather.ledger.open, time.monotonic()
+        if time.monotonic() - told >= 10:
+            told = time.monotonic()
+            tell(f"{left} still open")
+
+
+async def _a_day_later(weather: Weather, tell: Tell) -> None:
+    """The sender's clock stays, so that WhatsApp tells it: the window is closed, and half have a template."""
+    now = await asyncio.to_thread(weather.simulator.move_clock, DAY_SECONDS)
+    ahead = now - time.time()
+    customers = range(min(LATER, weather.plan.customers))
+    await publish(weather.producer, [_requested(weather, n, SAMPLE if n % 2 else None, ahead) for n in customers])
+    tell(f"a day later: {len(customers)} more")
+    await _until_ended(weather, tell)
+
+
 async def _webhooks_waiting(weather: Weather) -> int:
     return int((await asyncio.to_thread(weather.simulator.webhooks))["waiting"])
 
 
 def _report(weather: Weather, took: float) -> dict[str, Any]:
     simulator = weather.simulator
-    accepted = list(simulator.accepted())
-    refusals = list(simulator.refusals())
     counts = simulator.counts()
     counts["numbers"] = {name: each for name, each in counts["numbers"].items() if name in weather.numbers}
     struck = simulator.call("GET", "/api/faults")["struck"]
-    report = judge(weather.ledger, accepted, refusals, counts, struck)
+    report = judge(weather.ledger, simulator.accepted(), simulator.refusals(), counts, struck)
     hooks = simulator.webhooks()
     return {
         "plan": asdict(weather.plan),
@@ -356,6 +357,7 @@ def storm(
     """Let the sender send in a storm; fails when a message was lost, doubly told, out of order or over a limit."""
     plan = Plan(rate, seconds, numbers, customers, throughput, senders, seed, faults, kills)
     progress = Console(stderr=True, highlight=False)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # fresh topics have no leader for a moment
 
     async def whole() -> dict[str, Any]:
         with engines() as found:
@@ -367,6 +369,7 @@ def storm(
     if report is not None:
         report.write_text(text + "\n", encoding="utf-8")
     Console(highlight=False).print(text)
+    progress.print("right" if document["right"] else "WRONG: see `wrong` and `limits_broken`")
     raise SystemExit(0 if document["right"] else 1)
 
 

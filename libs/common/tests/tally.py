@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, EnquiryRaised, Event, MessageReceived
 from panier_common.event import Headers, Received, decode, from_wire, inbound_id
-from panier_common.kafka import Producer
+from panier_common.kafka import Kafka, Producer
 from panier_common.postgres import Connection, Pool
 from panier_common.runner import DropTimer, Effect, Loop, Publish, Runner, SetTimer
 from panier_common.topics import ENQUIRY, INBOUND
@@ -76,7 +76,7 @@ class Tally:
 
 @asynccontextmanager
 async def running(loop: Loop[Any], pool: Pool, broker: str) -> AsyncIterator[Runner[Any]]:
-    runner = Runner(loop, pool, broker)
+    runner = Runner(loop, pool, Kafka(broker))
     task = asyncio.create_task(runner.run())
     try:
         yield runner

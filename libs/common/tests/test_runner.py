@@ -12,6 +12,7 @@ from panier_common.contracts.events import Customer, EnquiryRaised, MessageRecei
 from panier_common.dead_letters import ask_replay, listed
 from panier_common.event import Received, inbound_id
 from panier_common.homes import HomeLostError
+from panier_common.kafka import Kafka
 from panier_common.outbox import append
 from panier_common.runner import Effect, Loop, Runner
 from panier_common.topics import INBOUND
@@ -128,7 +129,7 @@ async def test_reads_on_where_it_stood_and_tidies_its_outbox(pool, broker, produ
 async def test_a_former_owner_writes_nothing_and_ends(pool, broker, producer, name):
     who = conversation()
     tally = Tally()
-    runner = Runner(tally.loop(name), pool, broker)
+    runner = Runner(tally.loop(name), pool, Kafka(broker))
     task = asyncio.create_task(runner.run())
     await say(producer, who, "mine")
     await eventually("the first", texts_of(pool, who, 1))

@@ -16,7 +16,7 @@ from panier_cart.merges import merging_conversations
 from panier_cart.moving import joined, left_behind
 from panier_common.contracts.events import ConversationMerged, Customer, MessageReceived, ProductChanged
 from panier_common.event import OWNER, inbound_id
-from panier_common.kafka import Producer, apply_topics
+from panier_common.kafka import Kafka, Producer, apply_topics
 from panier_common.postgres import Pool, create_pool
 from panier_common.runner import Runner
 
@@ -35,7 +35,9 @@ async def pool(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Pool]
 
 @asynccontextmanager
 async def running(pool: Pool, broker: str) -> AsyncIterator[None]:
-    runners: list[Runner[Any]] = [Runner(loop, pool, broker) for loop in (merging_conversations(Shops()), products())]
+    runners: list[Runner[Any]] = [
+        Runner(loop, pool, Kafka(broker)) for loop in (merging_conversations(Shops()), products())
+    ]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
     try:
         yield

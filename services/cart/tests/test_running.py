@@ -27,7 +27,7 @@ from panier_common.contracts.events import (
 from panier_common.contracts.inbound import Content, Context
 from panier_common.contracts.outbound import unpacked
 from panier_common.event import OWNER, decode, from_wire, inbound_id
-from panier_common.kafka import Producer, apply_topics
+from panier_common.kafka import Kafka, Producer, apply_topics
 from panier_common.postgres import Pool, create_pool
 from panier_common.runner import Runner
 from panier_common.topics import CART, OUTBOUND
@@ -49,7 +49,7 @@ async def pool(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Pool]
 async def running(pool: Pool, broker: str) -> AsyncIterator[Runner[Any]]:
     """All loops, working; the one over products is given."""
     loops = (conversations(Shops()), products(), shown())
-    runners: list[Runner[Any]] = [Runner(loop, pool, broker) for loop in loops]
+    runners: list[Runner[Any]] = [Runner(loop, pool, Kafka(broker)) for loop in loops]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
     try:
         yield runners[1]

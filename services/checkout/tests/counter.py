@@ -19,7 +19,7 @@ from panier_checkout.provider_calls import ProviderCalls
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 from panier_common.event import OWNER, decode, from_wire, inbound_id
-from panier_common.kafka import Producer, apply_topics
+from panier_common.kafka import Kafka, Producer, apply_topics
 from panier_common.postgres import Pool, create_pool
 from panier_common.runner import Runner
 from panier_common.topics import COMMAND, DEFAULT_PARTITIONS, ENQUIRY, ORDER, OUTBOUND, TOPICS
@@ -134,7 +134,7 @@ async def working(pool: Pool, kafka: str, trade: Trade) -> AsyncIterator[Provide
     """One process's loops and its calls of providers."""
     calls = ProviderCalls(pool, trade.providers, 1.0)
     loops = (merging_dialogues(conversations_loop(trade, calls)), payments_loop())
-    runners: list[Runner[Any]] = [Runner(loop, pool, kafka) for loop in loops]
+    runners: list[Runner[Any]] = [Runner(loop, pool, Kafka(kafka)) for loop in loops]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
     calling = asyncio.create_task(calls.run(runners[0].submit))
     try:

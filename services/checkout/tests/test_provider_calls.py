@@ -5,15 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from panier_checkout.decision import Call
 from panier_checkout.provider_calls import ProviderCalls
-from panier_common import telemetry
 from panier_common.contracts import events as e
 from panier_common.contracts.outbound import LinkMessage, Message, unpacked
+from panier_common.testing.traces import recorded
 from panier_payments.testing import OverHttp, Till, till
 
 from .counter import Counter, eventually, opened, placed
@@ -69,23 +66,20 @@ async def test_a_provider_that_fails_and_forgets_to_answer_opens_one_session(kaf
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-async def test_the_customers_trace_goes_on_through_the_provider(monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
-    exporter, spans = InMemorySpanExporter(), TracerProvider()
-    spans.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry, "_TRACER", spans.get_tracer("test"))
-    monkeypatch.setattr(telemetry, "tracing", lambda: True)
+async def test_the_customers_trace_goes_on_through_the_provider(failing: int) -> None:
     call = Call("o", "open", 0, "1:FR.1", "over_http", "", 820, "EUR", PARENT)
     async with till() as one:
         one.failing = failing
-        answer = await ProviderCalls(None, {"over_http": OverHttp(one.url)}, 1.0).answer(call)
-    (span,) = exporter.get_finished_spans()
+        with recorded() as spans:
+            answer = await ProviderCalls(None, {"over_http": OverHttp(one.url)}, 1.0).answer(call)
+    (span,) = spans
     assert (span.name, span.kind) == ("open payment session", SpanKind.CLIENT)
-    assert span.status.is_ok is not bool(failing)
-    assert f"{span.parent.span_id:016x}" == PARENT.split("-")[2]
+    assert span.failed is bool(failing)
+    assert span.parent_id == PARENT.split("-")[2]
     if failing:
         assert answer is None
     else:
-        assert answer.traceparent == telemetry.traceparent_of(span)
+        assert answer.traceparent == span.traceparent
 
 
 async def test_an_address_nobody_can_go_to_is_no_answer() -> None:

@@ -100,6 +100,17 @@ class World:
         await self._producer.publish(sent, str(uuid4()), at, "sender")
         return message_id, wamid
 
+    async def is_given_up(self, text: str, said: str) -> str:
+        """Our id of a message that the sender could not send."""
+        message_id = str(uuid4())
+        request = e.MessageRequested(
+            NUMBER, self.conversation, SHOP, self.customer, o.packed(o.TextMessage(body=text)), "news"
+        )
+        await self._producer.publish(request, message_id, AT, "checkout")
+        failed = e.MessageFailed(self.conversation, NUMBER, message_id, "text", 131026, "undeliverable", AT, said=said)
+        await self._producer.publish(failed, str(uuid4()), AT, "sender")
+        return message_id
+
     async def status(self, wamid: str, status: str) -> None:
         changed = e.DeliveryChanged(NUMBER, wamid, status, AT)
         await self._producer.publish(changed, inbound_id(NUMBER, wamid, status), AT, "ingest")
@@ -112,7 +123,8 @@ class World:
             found = await consumer.getmany(timeout_ms=2000)
         finally:
             await consumer.stop()
-        events = [decode(from_wire(r.headers)["ce_type"], r.value) for records in found.values() for r in records]
+        said = [r for records in found.values() for r in records if r.value is not None]
+        events = [decode(from_wire(r.headers)["ce_type"], r.value) for r in said]
         return [f for f in events if isinstance(f, e.FloorChanged) and f.conversation == self.conversation]
 
 
@@ -204,6 +216,17 @@ async def test_a_conversation_is_kept_in_both_directions(console: Console, world
 def _message(message_id: str, direction: str, text: str, time: str, state: str) -> dict[str, str]:
     at = f"2026-11-23T{time}Z"
     return {"id": message_id, "direction": direction, "kind": "text", "text": text, "at": at, "state": state}
+
+
+async def test_why_a_message_failed_is_told_in_the_senders_words(console: Console, world: World) -> None:
+    said = "The customer cannot be reached by WhatsApp on this number. (131026)"
+    message_id = await world.is_given_up("Your order is ready.", said)
+
+    async def is_told() -> list[dict[str, Any]]:
+        return [x for x in await console.messages(world.user_id) if x["state"] == "failed"]
+
+    (failed,) = await until("the failure is kept", is_told)
+    assert failed == _message(message_id, "out", "Your order is ready.", "10:00:00", "failed") | {"why": said}
 
 
 async def test_a_person_is_called_and_hands_the_conversation_back(console: Console, world: World, kafka: str) -> None:

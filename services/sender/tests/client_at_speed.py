@@ -127,11 +127,12 @@ async def measure(port: int, authority: Path, seconds: float) -> tuple[dict[str,
         await asyncio.sleep(seconds)
         took, cpu = time.monotonic() - began, time.process_time() - cpu
         rates = {number: (desk.accepted[number] - before[number]) / took for number in NUMBERS}
+        others = desk.others.copy()  # what the end itself takes back is no refusal
         asked.cancel()
         await dispatcher.release([0])
         running.cancel()
         await asyncio.gather(asked, running, return_exceptions=True)
-    return rates, cpu / took, desk.others
+    return rates, cpu / took, others
 
 
 async def _ask(dispatcher: Dispatcher, desk: Desk) -> None:

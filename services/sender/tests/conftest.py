@@ -31,7 +31,7 @@ from panier_common.contracts.inbound import Text
 from panier_common.contracts.outbound import Message, TextMessage, packed
 from panier_common.event import decode, from_wire, inbound_id
 from panier_common.identity import conversation_of
-from panier_common.kafka import Producer, apply_topics
+from panier_common.kafka import Kafka, Producer, apply_topics
 from panier_common.postgres import create_pool
 from panier_common.runner import Runner
 from panier_common.shops import ShopDirectory
@@ -155,12 +155,15 @@ class Harness:
         return self._shops
 
     def add_loop(self, loop):
-        runner = Runner(loop, self.pool, self.settings.kafka_bootstrap_servers)
+        runner = Runner(loop, self.pool, Kafka(self.settings.kafka_bootstrap_servers))
         self.runners.append(runner)
         return runner
 
     def add_task(self, name, task) -> None:
         self._others.append(asyncio.create_task(task, name=name))
+
+    def add_router(self, router) -> None:
+        """What people ask is tested where it is written."""
 
     def begin(self) -> None:
         self._running = [asyncio.create_task(runner.run()) for runner in self.runners]

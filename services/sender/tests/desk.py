@@ -105,7 +105,9 @@ class Desk:
         for id in journal.forgotten:
             self.sent.pop(id, None)
         self.letters += journal.letters
-        self.windows |= {conversation: journal.windows[conversation] for conversation in journal.heard}
+        self.windows |= {
+            conversation: journal.windows[conversation] for conversation in journal.heard.keys() | journal.no_offers
+        }
         changed = {entry.id: entry for entry in journal.changed()}
         self.table = [changed.get(e.id, e) for e in self.table if e.id not in gone] + journal.added()
         self.pacing.commit(

@@ -30,7 +30,7 @@ def hearing() -> Hearing:
 
 def test_a_message_opens_the_window_and_is_marked_read(hearing):
     assert hear(hearing, message(m.Text("pain"))) == []
-    assert hearing.changed == {"1:33612": Window(AT)}
+    assert hearing.changed == {"1:33612": Window(AT, spoke_at=AT)}
     assert hearing.receipts == [Receipt("1", "wamid.1", typing=True)]
 
 

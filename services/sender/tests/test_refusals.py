@@ -8,7 +8,7 @@ from panier_sender.handlers import RETRIES
 from panier_sender.happenings import MessageReturned, NumberReleased, WorkDue
 from panier_sender.line import DELAYED, READY
 
-from .desk import NUMBER, Asked, Desk, accept, refuse
+from .desk import NUMBER, Asked, Desk, accept, refuse, status
 
 NEWS = Template("order_ready", "fr", ("A-12",))
 
@@ -105,6 +105,21 @@ def test_a_stopped_number_is_told_once_and_goes_on_when_a_person_says_so(code):
     assert len(desk.letters) == 1
     desk.batch(letter.event)
     assert set(desk.calls) == {"a", "b"}
+
+
+@pytest.mark.parametrize("code", of(Class.STOP_SHOP))
+def test_a_stop_that_a_status_tells_late_holds_the_number_as_well(code):
+    desk = Desk()
+    desk.batch(Asked("1", "a"), Asked("2", "c"))
+    accept(desk, "a")
+    accept(desk, "c")
+    desk.batch(status("a", "failed", code), status("c", "failed", code), Asked("1", "b"))
+    assert not desk.calls
+    (letter,) = desk.letters
+    assert isinstance(letter.event, NumberReleased)
+    assert [type(event) for event in desk.ended("a")] == [MessageSent, MessageFailed]
+    desk.batch(letter.event)
+    assert set(desk.calls) == {"b"}
 
 
 @pytest.mark.parametrize("code", of(Class.PARK))

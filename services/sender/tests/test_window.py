@@ -51,8 +51,20 @@ def test_what_waited_for_a_day_is_dropped():
 
 def test_any_message_but_stop_starts_again():
     stopped = heard(Window(), m.Text("stop"), NOW, stop=True)
-    assert stopped == Window(NOW, stopped=True)
-    assert heard(stopped, m.Text("bonjour"), NOW + HOUR, stop=False) == Window(NOW + HOUR)
+    assert stopped == Window(NOW, True, NOW)
+    assert heard(stopped, m.Text("bonjour"), NOW + HOUR, stop=False) == Window(NOW + HOUR, False, NOW + HOUR)
+
+
+def test_what_was_written_before_a_stop_and_comes_after_it_starts_nothing():
+    stopped = heard(Window(), m.Text("stop"), NOW, stop=True)
+    assert heard(stopped, m.Text("bonjour"), NOW - HOUR, stop=False) == stopped
+
+
+def test_no_offers_keeps_back_reminders_by_template_and_nothing_else():
+    window = Window(NOW, no_offers=True)
+    assert verdict(window, kind="template", lane="reminder") == "stopped_marketing"
+    assert verdict(window, kind="template", lane="news") is None
+    assert verdict(window, lane="reminder") is None
 
 
 @pytest.mark.parametrize("content", [m.Reaction("wamid.1", "👍"), m.Edit(), m.Revoke()])

@@ -10,6 +10,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from panier_simulator.connections import Bounds, bounded
 from panier_simulator.hub import Hub
 from panier_simulator.settings import Settings
 from panier_simulator.web import build_app, build_exchange
@@ -74,6 +75,10 @@ def main() -> int:
         build_app(exchange, settings.simulator_check_tokens),
         log_level="warning",
         access_log=False,
+        server_header=False,
+        http=bounded(Bounds(connections=10_000, body_bytes=100 * 1024 * 1024)),
+        ws="none",
+        headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
         proxy_headers=False,
         timeout_graceful_shutdown=10,
     )

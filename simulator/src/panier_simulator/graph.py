@@ -19,15 +19,17 @@ from panier_simulator.exchange import Accepted, Exchange
 from panier_simulator.faults import CallPlan
 from panier_simulator.graph_objects import object_routes
 from panier_simulator.graph_templates import template_routes
+from panier_simulator.graph_tokens import token_routes
 from panier_simulator.requests import digits, judge
 
 Json = dict[str, Any]
 EARLY_SECONDS = 2.0  # an answer waits for its early status at most so long
 
 
-def graph_routes(exchange: Exchange, entrance: Entrance) -> APIRouter:
+def graph_routes(exchange: Exchange, entrance: Entrance, check_tokens: bool = False) -> APIRouter:
     """Everything but messages."""
     routes = APIRouter(prefix="/graph")
+    token_routes(routes, exchange, entrance, check_tokens)
     template_routes(routes, exchange, entrance)
     object_routes(routes, exchange, entrance)
     return routes

@@ -88,7 +88,7 @@ def _file_routes(routes: APIRouter, exchange: Exchange, entrance: Entrance) -> N
         if file is None or until < exchange.clock.now() or not hmac.compare_digest(hash, _seal(object_id, until)):
             raise GraphError(131052, "The address of a file is good for five minutes: ask for it again by its id")
         # A file to keep, never a page of this origin, whatever type its sender gave it.
-        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        headers = {"Content-Disposition": "attachment"}
         return Response(file[1], media_type=file[0], headers=headers)
 
 

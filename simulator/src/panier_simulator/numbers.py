@@ -29,6 +29,7 @@ class NumberState(BaseModel):
     quality: Literal["GREEN", "YELLOW", "RED"] = "GREEN"
     registered: bool = True
     trouble: int | None = None
+    token_expires_at: int = Field(0, ge=0, description="Seconds since 1970, told by debug_token; 0: never")
     maintenance_until: float = Field(0.0, description="Seconds since 1970; 131057 until then")
     allowed: list[str] | None = Field(None, description="A test number: the only phone numbers it may write to")
     blocked_countries: list[str] = Field([], description="Country codes without +, to which it may not write")

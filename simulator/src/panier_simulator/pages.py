@@ -13,10 +13,8 @@ from panier_simulator.problems import ProblemError
 STATIC = Path(__file__).parent / "static"
 # A page runs no script but its own, and names a message only by text, never by markup.
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
 }
 
 

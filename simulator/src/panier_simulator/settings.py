@@ -38,10 +38,10 @@ class Settings(BaseSettings):
         " accepted and then failed by a status, or let through",
     )
     simulator_pair_rate: bool = Field(
-        False, description="Hold Meta's limit for one customer: one message in 6 seconds, bursts of 45"
+        True, description="Hold Meta's limit for one customer: one message in 6 seconds, bursts of 45"
     )
     simulator_messages_per_second: int = Field(
-        0, ge=0, description="Throughput of one number, in and out; 0 holds no limit (Meta's own: 80 or 1000)"
+        80, ge=0, description="Throughput of one number, in and out; 0 holds no limit (Meta's own: 80 or 1000)"
     )
     simulator_delivered_after_seconds: float = Field(
         0.1, ge=0, description="Time until a message reaches the customer's phone"
@@ -52,9 +52,9 @@ class Settings(BaseSettings):
         100_000, ge=1, description="Webhooks kept for delivery; when full, new messages are refused"
     )
     simulator_check_templates: bool = Field(
-        False,
+        True,
         description="Refuse templates that are unknown even when the account has created none;"
-        " one that has created some may send no others",
+        " one that has created some may send no others in any case",
     )
     simulator_template_review_seconds: float = Field(
         1.0, ge=0, description="Time until a new template is approved or rejected"

@@ -92,7 +92,7 @@ def read_shops(path: Path) -> Shops:
         shop = Shop(
             id=entry["id"],
             name=entry["name"],
-            account_id=str(entry.get("account_id", 100_000_000_000_000 + index)),
+            account_id=str(entry.get("business_account_id") or entry.get("account_id", 100_000_000_000_000 + index)),
             catalog_id=str(entry.get("catalog_id", "")),
             currency=entry.get("currency", "EUR"),
             languages=list(entry.get("languages", ["en"])),

@@ -77,7 +77,7 @@ def build_app(exchange: Exchange, check_tokens: bool = False) -> Starlette:
     app.add_exception_handler(GraphError, answer_error)
     app.add_exception_handler(ProblemError, answer_problem)
     entrance = Entrance(exchange, check_tokens)
-    app.include_router(graph_routes(exchange, entrance))
+    app.include_router(graph_routes(exchange, entrance, check_tokens))
     app.include_router(api_routes(exchange))
     app.include_router(control_routes(exchange))
     app.include_router(payment_routes(exchange))

@@ -102,5 +102,7 @@ def _cart(cart: dict[str, Any]) -> Iterable[Any]:
 
 def _conversation(found: list[dict[str, Any]]) -> Iterable[Any]:
     arrows = {"in": "→", "out": "←"}
-    rows = [(at(m["at"]), arrows.get(m["direction"], ""), m["kind"], m["text"], m["state"]) for m in found]
+    rows = [
+        (at(m["at"]), arrows.get(m["direction"], ""), m["kind"], m["text"], m.get("why") or m["state"]) for m in found
+    ]
     yield table(("when (UTC)", "", "kind", "text", "state"), rows)

@@ -18,7 +18,11 @@ def migrate(
     service: Annotated[list[str] | None, typer.Option(help="Only this service; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Apply missing migrations to every database that a PANIER_<SERVICE>_DATABASE_URL names."""
+    """Apply missing migrations to every database that a PANIER_<SERVICE>_DATABASE_URL names.
+
+    The role of that URL must be the database's owner, or may take its place. Then the role panier_<service> may read
+    and write the tables, if it is another.
+    """
     applied = asyncio.run(_migrate(_chosen(service)))
     if as_json:
         print(json.dumps({"applied": applied}))
@@ -45,4 +49,15 @@ def _chosen(names: list[str] | None) -> dict[str, str]:
 async def _migrate(urls: dict[str, str]) -> dict[str, list[str]]:
     from panier_common import postgres
 
-    return {name: await postgres.migrate(url, f"panier_{name}") for name, url in urls.items()}
+    applied = {}
+    for name, url in urls.items():
+        try:
+            applied[name] = await postgres.migrate(url, f"panier_{name}")
+        except postgres.RoleMissingError as error:
+            raise Refused("no_role", f"{name}: {error}") from error
+        except postgres.AWAY as error:
+            if not postgres.is_about_the_url(error):
+                raise
+            hint = "nothing was changed in this database"
+            raise Refused("no_database", f"{name}: {postgres.why_away(error)}", hint) from error
+    return applied

@@ -44,12 +44,18 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the sales of every shop and day with checkout's orders, to the cent; exit 1 when they differ."""
-    api, until = internal_api(), time.monotonic() + wait
-    while (found := _differences(api)) and time.monotonic() < until:
-        time.sleep(_AGAIN_SECONDS)  # sales follows the orders; what was sold a moment ago may be on its way
+    found = settled_differences(internal_api(), wait)
     put({"equal": not found, "differences": found}, as_json, _verified)
     if found:
         raise typer.Exit(FAILED)
+
+
+def settled_differences(api: InternalApi, wait: float) -> list[dict[str, Any]]:
+    """What differs still after this time: what was sold a moment ago may be on its way to sales."""
+    until = time.monotonic() + wait
+    while (found := _differences(api)) and time.monotonic() < until:
+        time.sleep(_AGAIN_SECONDS)
+    return found
 
 
 def _differences(api: InternalApi) -> list[dict[str, Any]]:

@@ -22,18 +22,31 @@ def _group() -> None:
 @topics.command()
 def apply(as_json: AsJson = False) -> None:
     """Make missing topics on the broker of PANIER_KAFKA_BOOTSTRAP_SERVERS, or of the running stack."""
-    from panier_cli.data_folder import DataFolder, data_path
-
-    state = DataFolder(data_path()).state() or {}
-    running = state.get("engines", {}).get("kafka", {}).get("address")
-    address = os.environ.get("PANIER_KAFKA_BOOTSTRAP_SERVERS") or running
-    if not address:
-        raise Refused("no_broker", "no broker is named", "set PANIER_KAFKA_BOOTSTRAP_SERVERS", USAGE)
-    made = asyncio.run(_apply(address))
+    made = asyncio.run(_apply(broker()))
     print(json.dumps({"made": made}) if as_json else f"made: {', '.join(made) if made else 'nothing was missing'}")
 
 
-async def _apply(address: str) -> list[str]:
-    from panier_common.kafka import apply_topics
+def broker() -> str:
+    """The address of PANIER_KAFKA_BOOTSTRAP_SERVERS, or of the running stack's broker."""
+    from panier_cli.data_folder import DataFolder, data_path
 
-    return list(await apply_topics(address) or ())
+    state = DataFolder(data_path()).state() or {}
+    running: str | None = state.get("engines", {}).get("kafka", {}).get("address")
+    address = os.environ.get("PANIER_KAFKA_BOOTSTRAP_SERVERS") or running
+    if not address:
+        raise Refused("no_broker", "no broker is named", "set PANIER_KAFKA_BOOTSTRAP_SERVERS", USAGE)
+    return address
+
+
+async def _apply(address: str) -> list[str]:
+    from aiokafka.errors import KafkaError
+    from panier_common.kafka import apply_topics
+    from panier_common.settings import SettingsError
+
+    try:
+        return list(await apply_topics(address) or ())
+    except SettingsError as error:
+        raise Refused("bad_setting", str(error)) from error
+    except (KafkaError, OSError) as error:
+        what = f"the broker at {address} does not do it ({type(error).__name__}: {error})"
+        raise Refused("no_broker", what, "see the PANIER_KAFKA_… settings: address, TLS, name and password") from error

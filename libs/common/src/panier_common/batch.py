@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from opentelemetry.trace import Span, StatusCode
 
-from panier_common import dead_letters, homes, outbox, telemetry, timers
+from panier_common import already, dead_letters, homes, outbox, telemetry, timers
 from panier_common.contracts.events import EnquiryRaised, Event, EventForwarded, StateMoved
 from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
 from panier_common.event import (
@@ -30,6 +29,7 @@ from panier_common.kafka import MAX_RECORD_BYTES, Outgoing
 from panier_common.memory import Memory, Seen
 from panier_common.postgres import Connection
 from panier_common.progress import write_progress
+from panier_common.spans import Span
 from panier_common.timers import DueTimer, NewTimer
 from panier_common.topics import INBOUND, TOPIC_OF, Topic, key_of
 
@@ -99,7 +99,11 @@ class Item:
 
 
 class PoisonError(Exception):
-    """Some record of the batch is to blame; `__cause__` says for what."""
+    """Some record of the batch is to blame; `__cause__` says for what. `blamed` are those known to be."""
+
+    def __init__(self, blamed: "Sequence[tuple[Item, Exception]]" = ()) -> None:
+        super().__init__()
+        self.blamed = blamed
 
 
 class RecordTooLargeError(ValueError):
@@ -146,7 +150,9 @@ class Batch(Generic[W]):
         """The transaction's body. Raises PoisonError, HomeLostError, or what the database raises."""
         touched = sorted({item.home for item in self.items})
         seqs = await homes.lock(db, self.loop.name, [self.homes[p] for p in touched])
-        live = self._advance()
+        live = await self._not_dropped(db, self._advance())
+        if any(self.homes[p].is_restored for p in touched):
+            live = await self._not_done(db, live)
         if self.loop.remembers:
             await self._remember(db, live)
             live = self._not_repeated(live)
@@ -154,6 +160,8 @@ class Batch(Generic[W]):
         try:
             world = await self.loop.load(db, [item.received for item in wanted if item.received is not None])
             new_seqs = self._decide(world, wanted, dict(seqs))
+            if any(self.homes[p].is_restored for p in touched):
+                self._out = await already.unpublished(db, self.loop.name, self._out)
             if self.on_decided is not None:
                 self.on_decided()
             await self.loop.save(db, world)
@@ -186,6 +194,20 @@ class Batch(Generic[W]):
                     continue
             live.append(item)
         return live
+
+    async def _not_dropped(self, db: Connection, live: list[Item]) -> list[Item]:
+        """Without the dead letters that a person dropped after they were read."""
+        replays = [item.replays for item in live if item.replays is not None]
+        if not replays:
+            return live
+        there = await dead_letters.still_there(db, replays)
+        return [item for item in live if item.replays is None or item.replays in there]
+
+    async def _not_done(self, db: Connection, live: list[Item]) -> list[Item]:
+        """Without records whose work outside was done after the backup that this home was restored from."""
+        ids = [item.received.id for item in live if item.is_record and item.received is not None]
+        done = await already.known(db, self.loop.name, "done", ids)
+        return [item for item in live if item.received is None or item.received.id not in done]
 
     def _is_heard(self, at: tuple[str, int], sequence: str | None) -> bool:
         if sequence is None:
@@ -221,8 +243,8 @@ class Batch(Generic[W]):
         """Without the customers' messages that were sent again from outside."""
         kept = []
         for item in live:
-            if item.received is None or item.topic != INBOUND.name or item.replays is not None:
-                kept.append(item)
+            if item.received is None or item.topic != INBOUND.name or item.dead is not None:
+                kept.append(item)  # what nobody digested is remembered when its replay is
                 continue
             memory = self._memories.get(item.key) or Memory()
             try:
@@ -231,19 +253,25 @@ class Batch(Generic[W]):
                 item.dead = dead_letters.reason_of(error)
                 kept.append(item)
                 continue
+            if seen is Seen.DOUBTFUL and item.replays is None:
+                item.dead = "older than what is remembered of this conversation: it may have been taken before"
+                kept.append(item)
+                continue
             if seen is Seen.REPEAT:
                 self._repeats += 1
                 telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "sent_again"})
                 continue
             self._memories[item.key] = memory.taken(item.received.id, item.received.at)
             self._changed.add(item.key)
-            if seen is Seen.DOUBTFUL:
-                item.dead = "older than what is remembered of this conversation: it may have been taken before"
             kept.append(item)
         return kept
 
     def _decide(self, world: W, wanted: Sequence[Item], seqs: dict[int, int]) -> dict[int, int]:
-        """Decide on the items in order and number what follows; the homes' new sequences."""
+        """Decide on the items in order and number what follows; the homes' new sequences.
+
+        After one that raises the others are still decided on, to find all that are to blame at once.
+        """
+        blamed: list[tuple[Item, Exception]] = []
         for item in wanted:
             received = item.received
             if received is None or (item.timer is not None and not self._still_due(item)):
@@ -253,9 +281,12 @@ class Batch(Generic[W]):
             try:
                 effects = self.loop.decide(world, received)
             except Exception as error:
-                raise PoisonError from error
+                blamed.append((item, error))
+                continue
             for ordinal, effect in enumerate(effects):
                 self._take(item, received, ordinal, effect, seqs)
+        if blamed:
+            raise PoisonError(blamed) from blamed[0][1]
         return seqs
 
     def _still_due(self, item: Item) -> bool:
@@ -269,7 +300,9 @@ class Batch(Generic[W]):
                 seqs[item.home] += 1
                 self._out.append(self._published(item, received, ordinal, event, seqs))
             case SetTimer(key=key, after_seconds=seconds, event=event):
-                self._timers[item.home, key] = NewTimer(item.home, key, seconds, event.ce_type, encode(event), trace)
+                self._timers[item.home, key] = NewTimer(
+                    item.home, key, seconds, event.ce_type, encode(event), trace, self._cause_of(item, received)
+                )
             case DropTimer(key=key):
                 self._timers[item.home, key] = None
             case Tombstone(topic=topic, key=key):
@@ -277,6 +310,11 @@ class Batch(Generic[W]):
                 self._out.append(
                     Outgoing(item.home, seqs[item.home], topic.name, key, self._numbered(item, seqs, {}), None)
                 )
+
+    def _cause_of(self, item: Item, received: Received) -> str | None:
+        """What a timer's id follows from; nothing where it would not be the same, were it decided again."""
+        is_same_again = item.is_record or (item.timer is not None and item.timer.cause is not None)
+        return received.id if is_same_again and received.id else None
 
     def _numbered(self, item: Item, seqs: dict[int, int], headers: Headers) -> Headers:
         headers[SEQUENCE] = outbox.sequence_header(self.loop.name, item.home, seqs[item.home])
@@ -323,7 +361,7 @@ class Batch(Generic[W]):
             await dead_letters.keep(db, [self._letter(item) for item in self._dead])
         replayed = [item.replays for item in self.items if item.replays is not None and item.dead is None]
         if replayed:
-            await db.execute("DELETE FROM dead_letter WHERE id = ANY($1::uuid[])", replayed)
+            await dead_letters.forget(db, replayed)
         return await write_progress(db, self.loop.name, self._next, self._heard, self._out, seqs, self.homes)
 
     def _letter(self, item: Item) -> dead_letters.DeadLetter:
@@ -338,6 +376,7 @@ class Batch(Generic[W]):
             item.value,
             item.dead or "",
             telemetry.trace_id_of(item.headers.get(TRACEPARENT)),
+            item.replays,
         )
 
     def _read(self) -> dict[tuple[str, int], Reading]:
@@ -356,5 +395,5 @@ def end_spans(items: Sequence[Item]) -> None:
     for item in items:
         if item.span is not None:
             if item.dead is not None:
-                item.span.set_status(StatusCode.ERROR, "dead letter")
+                item.span.fail("dead letter")
             item.span.end()

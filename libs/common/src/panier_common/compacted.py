@@ -9,7 +9,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from panier_common.brokers import brokers
-from panier_common.topics import Topic
+from panier_common.kafka import Producer
+from panier_common.topics import DAY_MS, Topic
+
+# Daily: twice as long as a segment of these topics stays open (`topics.COMPACTED_SEGMENT_MS`).
+MOVE_SECONDS = DAY_MS / 1000
+NOBODY = b"~"
 
 log = structlog.get_logger()
 
@@ -54,3 +59,21 @@ async def _read(consumer: AIOKafkaConsumer, topic: Topic, take: Take, on_level: 
             level = all([await consumer.position(tp) >= ends[tp] for tp in partitions])
             if level:
                 on_level()
+
+
+async def keep_moving(producer: Producer, topic: Topic) -> None:
+    """Append a key of nobody's to every partition, now and then.
+
+    Kafka cleans only segments that are closed, and closes one only when something is appended: on a partition that
+    nobody writes to, what a tombstone ended would stay for good.
+    """
+    while True:
+        try:
+            current = await producer.get()
+            for partition in range(await producer.partitions(topic.name)):
+                await current.send_and_wait(topic.name, None, key=NOBODY, partition=partition)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("a compacted topic cannot be moved on", topic=topic.name, error=type(error).__name__)
+            await asyncio.sleep(60)
+        else:
+            await asyncio.sleep(MOVE_SECONDS)

@@ -3,6 +3,7 @@
 Ids are name-based (uuid5), so that doing a thing again makes the same ids again.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -150,3 +151,19 @@ def _no_time() -> datetime:
 def types_of(events: Sequence[type[Event]]) -> frozenset[str]:
     """The CloudEvents types of these classes, for a loop's `wants`."""
     return frozenset(event.ce_type for event in events)
+
+
+# What Meta is given with a message and gives back with its statuses: our id, and where it is traced its context.
+_BETWEEN = " "
+_CONTEXT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def with_context(name: str, traceparent: str | None) -> str:
+    """`name`, with the context behind it where the trace is kept (the lowest bit of its flags)."""
+    return f"{name}{_BETWEEN}{traceparent}" if traceparent and traceparent[-1:] in "13579bdf" else name
+
+
+def without_context(text: str) -> tuple[str, str | None]:
+    """The name and the context that `with_context` put together."""
+    name, _, traceparent = text.rpartition(_BETWEEN)
+    return (name, traceparent) if name and _CONTEXT.fullmatch(traceparent) else (text, None)

@@ -7,6 +7,7 @@ that somebody else works that home now: the transaction rolls back and the proce
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from panier_common import already
 from panier_common.postgres import Connection
 
 
@@ -16,13 +17,17 @@ class HomeLostError(RuntimeError):
 
 @dataclass
 class Home:
-    """A home as its owner knows it. `seq` is the last number given, `published` the last acknowledged."""
+    """A home as its owner knows it. `seq` is the last number given, `published` the last acknowledged.
+
+    `is_restored`: it may decide again what is on the topics already.
+    """
 
     partition: int
     epoch: int
     seq: int
     published: int = 0
     deleted: int = 0
+    is_restored: bool = False
 
 
 @dataclass
@@ -51,7 +56,11 @@ async def take_over(db: Connection, loop: str, partitions: Sequence[int]) -> dic
         loop,
         list(partitions),
     )
-    return {row["partition"]: Home(row["partition"], row["epoch"], row["seq"]) for row in rows}
+    restored = await already.restored_homes(db, loop, partitions)
+    return {
+        row["partition"]: Home(row["partition"], row["epoch"], row["seq"], is_restored=row["partition"] in restored)
+        for row in rows
+    }
 
 
 async def lock(db: Connection, loop: str, homes: Iterable[Home]) -> dict[int, int]:

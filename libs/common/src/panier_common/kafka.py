@@ -11,11 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
-from opentelemetry.trace import Span
 
 from panier_common.brokers import brokers
 from panier_common.contracts.events import Event
 from panier_common.event import Headers, cloud_headers, encode, to_wire
+from panier_common.spans import Span
 from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPIC_OF, TOPICS, Topic, key_of
 
 # One webhook may hold 3 MB, and one message of it is one record.
@@ -159,6 +159,19 @@ def consumer(bootstrap_servers: str, group: str, client_id: str) -> AIOKafkaCons
     )
 
 
+class Kafka:
+    """The log behind a loop: its consumer and its producer."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers
+
+    def reader(self, group: str, client_id: str) -> AIOKafkaConsumer:
+        return consumer(self._servers, group, client_id)
+
+    def writer(self, client_id: str) -> Producer:
+        return Producer(self._servers, client_id)
+
+
 async def apply_topics(
     bootstrap_servers: str,
     *,
@@ -188,17 +201,16 @@ async def apply_topics(
 
 def _new_topic(topic: Topic, partitions: int, replication: int) -> NewTopic:
     settings = {
-        "cleanup.policy": topic.cleanup,
+        **{name: str(value) for name, value in topic.settings.items()},
         "max.message.bytes": str(MAX_RECORD_BYTES),
         "min.insync.replicas": str(max(1, replication - 1)),
     }
-    if topic.cleanup == "delete":
-        settings["retention.ms"] = str(topic.retention_ms)
     return NewTopic(topic.name, partitions, replication, topic_configs=settings)
 
 
 __all__ = [
     "MAX_RECORD_BYTES",
+    "Kafka",
     "Outgoing",
     "Producer",
     "apply_topics",

@@ -18,8 +18,9 @@ from aiokafka.errors import KafkaError
 
 from panier_common import telemetry
 from panier_common.contracts.events import Event
-from panier_common.event import SEQUENCE, Headers, caused_id, cloud_headers, encode
-from panier_common.kafka import Outgoing, Producer, partition_of
+from panier_common.engines import Writer
+from panier_common.event import SEQUENCE, TRACEPARENT, Headers, caused_id, cloud_headers, encode
+from panier_common.kafka import Outgoing, partition_of
 from panier_common.postgres import Connection
 from panier_common.topics import TOPIC_OF, key_of
 
@@ -134,7 +135,7 @@ def columns(records: Iterable[Outgoing]) -> tuple[list[int], list[int], list[byt
 class Publisher:
     """Publishes one loop's outbox: per destination one batch in flight, and all again in order after a failure."""
 
-    def __init__(self, loop: str, producer: Producer) -> None:
+    def __init__(self, loop: str, producer: Writer) -> None:
         self._loop = loop
         self._producer = producer
         self.failing: str | None = None
@@ -151,7 +152,8 @@ class Publisher:
         for record in records:
             if record.span is not None:
                 record.span.end()
-        telemetry.PUBLISH_SECONDS.record(time.monotonic() - started, {"loop": self._loop})
+        trace = next((record.headers[TRACEPARENT] for record in records if record.span is not None), None)
+        telemetry.PUBLISH_SECONDS.record(time.monotonic() - started, {"loop": self._loop}, telemetry.during(trace))
 
     async def _attempt(self, records: Sequence[Outgoing]) -> list[Outgoing]:
         """What could not be published, still in order."""

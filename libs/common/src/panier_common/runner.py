@@ -14,10 +14,10 @@ from typing import Generic, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from panier_common import homes, outbox, telemetry, timers
+from panier_common import dead_letters, homes, outbox, telemetry, timers
 from panier_common.batch import (
     Batch,
     Item,
@@ -30,12 +30,15 @@ from panier_common.batch import (
 from panier_common.contracts.events import Event
 from panier_common.dead_letters import reason_of
 from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
+from panier_common.engines import Log, Reader, Store
 from panier_common.event import (
+    EVENT_TYPES,
     LANGUAGE,
     TRACEPARENT,
     Gone,
     Headers,
     Received,
+    UnknownEventError,
     caused_id,
     encode,
     from_wire,
@@ -43,10 +46,11 @@ from panier_common.event import (
 )
 from panier_common.failpoints import fail_point
 from panier_common.homes import Home, HomeLostError, Reading
-from panier_common.kafka import Outgoing, Producer, consumer, partition_of
+from panier_common.kafka import Outgoing, partition_of
 from panier_common.outbox import Publisher
-from panier_common.postgres import AWAY, Connection, Pool, is_caused_by_a_record
+from panier_common.postgres import AWAY, Connection, is_caused_by_a_record
 from panier_common.progress import write_progress
+from panier_common.replaying import in_order_of_time
 from panier_common.timers import TIMER_TOPIC, DueTimer
 
 BATCH_RECORDS = 500
@@ -58,6 +62,7 @@ DRAIN_SECONDS = 6.0
 WAIT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 SUBMITTED_TOPIC = "submitted"
 JOINING = "joining the consumer group"
+OURS = "panier."  # how the types of all our events begin
 
 
 class Read(NamedTuple):
@@ -77,13 +82,13 @@ log = structlog.get_logger()
 class Runner(ConsumerRebalanceListener, Generic[W]):
     """Works one loop: the homes whose partitions of all its topics are assigned to this process."""
 
-    def __init__(self, loop: Loop[W], pool: Pool, bootstrap_servers: str) -> None:
+    def __init__(self, loop: Loop[W], store: Store, log: Log) -> None:
         self.loop = loop
-        self._pool = pool
-        self._servers = bootstrap_servers
+        self._pool = store
+        self._log = log
         self._group = f"panier.{loop.name}"
-        self._consumer: AIOKafkaConsumer | None = None
-        self._producer = Producer(bootstrap_servers, f"panier-{loop.name}")
+        self._consumer: Reader | None = None
+        self._producer = log.writer(f"panier-{loop.name}")
         self._publisher = Publisher(loop.name, self._producer)
         self._homes: dict[int, Home] = {}
         self._readings: dict[tuple[str, int], Reading] = {}
@@ -165,7 +170,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def _start(self) -> None:
         while not self._stop.is_set():
-            self._consumer = consumer(self._servers, self._group, f"panier-{self.loop.name}")
+            self._consumer = self._log.reader(self._group, f"panier-{self.loop.name}")
             self._consumer.subscribe([topic.name for topic in self.loop.topics], listener=self)
             try:
                 await self._consumer.start()
@@ -273,7 +278,37 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                         return
                 else:
                     self._waiting = None
-                    return
+                    break
+        await self._replay([p for p in new if p in self._homes and self._homes[p].is_restored])
+
+    async def _replay(self, restored: Sequence[int]) -> None:
+        """Work what restored homes have before them in the order of its writing, whatever its topic."""
+        topics = [topic.name for topic in self.loop.topics]
+        while restored and set(restored) <= self._homes.keys() and not self._stop.is_set():
+            await self._forget_ahead()
+            self._seek_to_work()
+            stretches = {
+                TopicPartition(*at): (reading.next_offset, self._ends_at_start[at])
+                for at, reading in self._readings.items()
+                if at[1] in restored
+            }
+            try:
+                async for records in in_order_of_time(self._reader(), stretches, topics, BATCH_RECORDS):
+                    if self._stop.is_set() or not set(restored) <= self._homes.keys():
+                        break
+                    await self._work([self._item(tp, record) for tp, record in records])
+            except (KafkaError, OSError, IllegalStateError) as error:
+                await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
+            else:
+                break
+        if restored:
+            self._seek_to_work()
+
+    def _seek_to_work(self) -> None:
+        """Read on from where the work stands."""
+        for tp in self._partitions():
+            with suppress(IllegalStateError):
+                self._reader().seek(tp, self._readings[tp.topic, tp.partition].next_offset)
 
     async def _take_over(self, new: Sequence[int]) -> None:
         """Fence the former owner out, publish what it left, go to where it stood."""
@@ -284,6 +319,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                     await self.loop.on_take_over(db, new)
             readings = await homes.load_readings(db, self.loop.name, new)
             left = await outbox.load(db, self.loop.name, dict.fromkeys(new, 0))
+        fail_point("after_take_over", self.loop.name, len(left))
         await self._publisher.publish(left)
         for home in taken.values():
             home.published = home.seq
@@ -302,14 +338,12 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             self._readings[at] = reading
             self._ends_at_start[at] = ends[tp]
         self._homes.update(taken)
-        for tp in self._partitions():  # all of them: what was read ahead is read again
-            with suppress(IllegalStateError):
-                consumer.seek(tp, self._readings[tp.topic, tp.partition].next_offset)
+        self._seek_to_work()  # all of them: what was read ahead is read again
         log.info("took partitions over", loop=self.loop.name, partitions=len(new), left=len(left))
 
     # Reading.
 
-    def _reader(self) -> AIOKafkaConsumer:
+    def _reader(self) -> Reader:
         if self._consumer is None:
             raise RuntimeError("the runner was not started")
         return self._consumer
@@ -391,21 +425,20 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             return
         try:
             item.received = received(item.topic, item.partition, item.offset, item.headers, item.value)
+        except UnknownEventError as error:
+            ce_type = item.headers.get("ce_type", "")
+            if item.is_record and ce_type.startswith(OURS) and ce_type not in EVENT_TYPES:
+                # A newer version's: whoever is to act on it was brought up before whoever says it.
+                telemetry.RECORDS.add(1, {"loop": self.loop.name, "outcome": "unknown"})
+                return
+            item.dead = reason_of(error)
         except (ValueError, KeyError) as error:
             item.dead = reason_of(error)
-            return
         trace = item.headers.get(TRACEPARENT)
         if telemetry.tracing() and telemetry.is_sampled(trace):
+            ce_type = item.headers.get("ce_type", "")
             item.begin_span(
-                telemetry.start_process(
-                    item.topic,
-                    self._group,
-                    item.received.event.ce_type,
-                    trace,
-                    item.partition,
-                    item.offset,
-                    item.key,
-                )
+                telemetry.start_process(item.topic, self._group, ce_type, trace, item.partition, item.offset, item.key)
             )
 
     # Working.
@@ -437,6 +470,10 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             except HomeLostError:
                 raise
             except Exception as error:
+                if isinstance(error, PoisonError) and error.blamed:
+                    for item, why in error.blamed:
+                        self._bury(item, why)
+                    continue
                 cause = error.__cause__ if isinstance(error, PoisonError) else error
                 if isinstance(error, PoisonError) or is_caused_by_a_record(error):
                     return await self._halve(items, cause or error)
@@ -453,20 +490,23 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         """Do it again in halves until the record that is to blame stands alone."""
         suspects = [item for item in items if item.received is not None and item.dead is None]
         if len(suspects) == 1:
-            suspects[0].dead = reason_of(error)
-            log.error(
-                "dead letter",
-                loop=self.loop.name,
-                topic=suspects[0].topic,
-                partition=suspects[0].partition,
-                offset=suspects[0].offset,
-                reason=suspects[0].dead,
-            )
+            self._bury(suspects[0], error)
             return await self._until_committed(items)
         if not suspects:
             raise error
         middle = items.index(suspects[len(suspects) // 2])
         return await self._until_committed(items[:middle]) and await self._until_committed(items[middle:])
+
+    def _bury(self, item: Item, error: BaseException) -> None:
+        item.dead = reason_of(error)
+        log.error(
+            "dead letter",
+            loop=self.loop.name,
+            topic=item.topic,
+            partition=item.partition,
+            offset=item.offset,
+            reason=item.dead,
+        )
 
     async def _transact(self, items: Sequence[Item]) -> Outcome[W]:
         started = time.monotonic()
@@ -476,7 +516,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         async with self._transaction() as db:
             outcome = await batch.run(db)
             fail_point("before_commit", self.loop.name, len(items))
-        telemetry.BATCH_SECONDS.record(time.monotonic() - started, {"loop": self.loop.name})
+        trace = next((item.headers[TRACEPARENT] for item in items if item.span is not None), None)
+        telemetry.BATCH_SECONDS.record(time.monotonic() - started, {"loop": self.loop.name}, telemetry.during(trace))
         return outcome
 
     @asynccontextmanager
@@ -535,7 +576,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         try:
             async with self._pool.acquire(timeout=5) as db:
                 due = await timers.due(db, self.loop.name, owned, BATCH_RECORDS)
-                replays = await _replays(db, self.loop.name, owned)
+                replays = await dead_letters.to_replay(db, self.loop.name, owned)
                 seqs = await homes.sequences(db, self.loop.name, owned)
         except AWAY as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
@@ -563,6 +604,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
         self._unsaved -= positions.keys()
+        fail_point("after_delete", self.loop.name, len(deleted))
         for partition, upto in deleted.items():
             owned[partition].deleted = upto
         if foreign:
@@ -573,9 +615,11 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     def _timer_item(self, timer: DueTimer) -> Item:
         event = msgspec.json.decode(timer.value, type=self._events[timer.ce_type])
-        cause = caused_id(
-            self.loop.name, f"{timer.home}/{timer.key}", timer.ce_type, int(timer.due_at.timestamp() * 1e6)
-        )
+        if timer.cause is None:
+            which = f"{timer.home}/{timer.key}", timer.ce_type, int(timer.due_at.timestamp() * 1e6)
+        else:
+            which = f"{timer.home}/{timer.key}/{timer.cause}", timer.ce_type, 0
+        cause = caused_id(self.loop.name, *which)
         # The type as well: should it become a dead letter, its replay must know what it is.
         headers = {"ce_type": timer.ce_type, **({TRACEPARENT: timer.traceparent} if timer.traceparent else {})}
         got = Received(TIMER_TOPIC, timer.home, -1, cause, timer.due_at, event, headers)
@@ -672,16 +716,6 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-async def _replays(db: Connection, loop: str, partitions: Sequence[int]) -> list[asyncpg.Record]:
-    rows: list[asyncpg.Record] = await db.fetch(
-        'SELECT id, home, topic, partition, "offset", key, headers, value, at FROM dead_letter '
-        "WHERE loop = $1 AND home = ANY($2::int[]) AND replay_at IS NOT NULL ORDER BY replay_at LIMIT 100",
-        loop,
-        list(partitions),
-    )
-    return rows
 
 
 def _settle(

@@ -1,11 +1,9 @@
-"""Traces, metrics and logs: their set-up, and every name of a span, attribute and metric in one place.
+"""Traces, metrics and logs: their set-up, and how services make spans and instruments.
 
-Names follow OpenTelemetry's messaging conventions v1.44 (Development). Nothing a customer wrote, no name,
-number or id of theirs is ever put in here; a conversation appears as a keyed hash.
+Every name comes from `conventions`; a metric that is not there cannot be made.
 """
 
 import hashlib
-import hmac
 import logging
 import os
 import sys
@@ -15,73 +13,80 @@ from contextlib import suppress
 import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler, _get_from_env_or_default
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from structlog.typing import EventDict, WrappedLogger
 
-# Spans: `send X` (PRODUCER), `process X` (CONSUMER), `POST /webhooks/whatsapp` (SERVER), `POST` (CLIENT).
-SEND = "send"
-PROCESS = "process"
-
-# (name, kind, whose child): the registry behind docs/telemetry.md.
-SPANS = (
-    ("`POST /webhooks/whatsapp`", "SERVER", "none: a customer's action begins here"),
-    ("`send <topic>`", "PRODUCER", "the span that decided it: a webhook's, or `process <topic>`"),
-    ("`process <topic>`", "CONSUMER", "the `send` span of that record"),
-    ("`POST` of the Graph API", "CLIENT", "the `process panier.outbound.v1` of the message"),
-    (
-        "`open payment session`, `close payment session`",
-        "CLIENT",
-        "the `process <topic>` that decided to ask the provider",
-    ),
+from panier_common.conventions import (
+    BY_NAME,
+    CONVERSATION,
+    DESTINATION,
+    EVENT_TYPE,
+    GROUP,
+    MESSAGE_ID,
+    OFFSET,
+    OPERATION_NAME,
+    OPERATION_TYPE,
+    PARTITION,
+    PROCESS,
+    SEND,
+    SYSTEM,
 )
+from panier_common.exposition import Exposition
+from panier_common.spans import Recorder, Span, parsed
 
-# Attributes.
-SYSTEM = "messaging.system"
-OPERATION_NAME = "messaging.operation.name"
-OPERATION_TYPE = "messaging.operation.type"
-DESTINATION = "messaging.destination.name"
-PARTITION = "messaging.destination.partition.id"
-OFFSET = "messaging.kafka.offset"
-GROUP = "messaging.consumer.group.name"
-MESSAGE_ID = "messaging.message.id"
-CONVERSATION = "panier.conversation.hash"
-EVENT_TYPE = "panier.event.type"
-PROVIDER = "panier.payment.provider"
-
-_PROPAGATOR = TraceContextTextMapPropagator()
 _ODD = frozenset("13579bdf")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _METER = metrics.get_meter("panier")
-_TRACER = trace.get_tracer("panier")
 
-# Metrics (Prometheus appends `_total` and the unit).
-RECORDS = _METER.create_counter("panier.records", description="Records taken, by loop, topic and outcome.")
-DUPLICATES = _METER.create_counter("panier.duplicates", description="Repeats dropped, by loop and kind.")
-DEAD_LETTERS = _METER.create_counter("panier.dead_letters", description="Records nobody could digest, by loop.")
-PUBLISHED = _METER.create_counter("panier.published", description="Events published from outboxes, by topic.")
-BATCH_SECONDS = _METER.create_histogram("panier.batch", unit="s", description="Time of a batch's transaction, by loop.")
-PUBLISH_SECONDS = _METER.create_histogram(
-    "panier.publish", unit="s", description="Time until a batch's events were acknowledged, by loop."
-)
-ORDERS = _METER.create_counter("panier.orders", description="Steps in the life of orders, by what happened.")
-PAYMENT_PROBLEMS = _METER.create_counter(
-    "panier.payment_problems", description="Payments that are no sale, kept for a person."
-)
-WAITS = _METER.create_counter("panier.waits", description="Times a loop waited for an engine to come back, by loop.")
+
+def counter(name: str) -> Counter:
+    """The counter of that name in the registry."""
+    metric = BY_NAME[name]
+    assert metric.kind == "counter", name
+    return _METER.create_counter(name, description=metric.says)
+
+
+def histogram(name: str) -> Histogram:
+    """The histogram of that name in the registry; `record` it with `during(traceparent)` for an exemplar."""
+    metric = BY_NAME[name]
+    assert metric.kind == "histogram", name
+    return _METER.create_histogram(name, unit=metric.unit, description=metric.says)
+
+
+def gauge(name: str, read: Callable[[], Iterable[tuple[float, Mapping[str, str]]]]) -> None:
+    """A figure that is looked up whenever the metrics are read."""
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        with suppress(RuntimeError):  # a dictionary that grew while it was read: the next reading has it
+            return [Observation(value, dict(labels)) for value, labels in read()]
+        return []
+
+    metric = BY_NAME[name]
+    assert metric.kind == "gauge", name
+    _METER.create_observable_gauge(name, [observe], description=metric.says)
+
+
+RECORDS = counter("panier.records")
+DUPLICATES = counter("panier.duplicates")
+DEAD_LETTERS = counter("panier.dead_letters")
+PUBLISHED = counter("panier.published")
+WAITS = counter("panier.waits")
+BATCH_SECONDS = histogram("panier.batch")
+PUBLISH_SECONDS = histogram("panier.publish")
 
 
 class _State:
     tracing = False
     key = b"panier"
+    recorder: Recorder | None = None
+    sampler: Sampler = ALWAYS_ON
 
 
 def tracing() -> bool:
@@ -95,7 +100,7 @@ def set_up(service: str, version: str, log_level: str, secret: str) -> None:
     _set_up_logs(service, log_level)
     resource = Resource.create({"service.name": f"panier-{service}", "service.version": version})
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    readers: list[MetricReader] = [PrometheusMetricReader()]
+    readers: list[MetricReader] = [Exposition().reader]
     if os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") or (
         endpoint and os.environ.get("OTEL_METRICS_EXPORTER", "otlp") != "none"
     ):
@@ -114,29 +119,30 @@ def set_up(service: str, version: str, log_level: str, secret: str) -> None:
     ) != "none":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        provider = TracerProvider(resource=resource)
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=500))
-        trace.set_tracer_provider(provider)
+        # The exporter's own way to send: its settings, its retries; the bytes are ours.
+        send: Callable[[bytes], object] = OTLPSpanExporter()._client.export
+        about = {name: str(value) for name, value in resource.attributes.items()}
+        _State.recorder = Recorder(about, send)
+        _State.sampler = _get_from_env_or_default()
         _State.tracing = True
+
+
+def flush() -> None:
+    """Send what spans there are now."""
+    if _State.recorder is not None:
+        _State.recorder.flush()
 
 
 def shut_down() -> None:
     """Send what is still held."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    if _State.recorder is not None:
+        _State.recorder.shut_down()
+        _State.recorder, _State.tracing = None, False
 
 
 def conversation_hash(conversation: str) -> str:
     """A conversation as telemetry may know it: the same within one installation, worthless outside."""
-    return hmac.new(_State.key, conversation.encode(), hashlib.sha256).hexdigest()[:16]
-
-
-def _context(traceparent: str | None) -> SpanContext | None:
-    if not traceparent:
-        return None
-    context = trace.get_current_span(_PROPAGATOR.extract({"traceparent": traceparent})).get_span_context()
-    return context if context.is_valid else None
+    return hashlib.blake2b(conversation.encode(), key=_State.key, digest_size=8).hexdigest()
 
 
 def is_sampled(traceparent: str | None) -> bool:
@@ -146,8 +152,18 @@ def is_sampled(traceparent: str | None) -> bool:
 
 def traceparent_of(span: Span) -> str:
     """The W3C header that makes others this span's children."""
-    context = span.get_span_context()
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+    return span.traceparent
+
+
+def during(traceparent: str | None) -> Context | None:
+    """What a histogram is recorded in to keep this trace as an exemplar; None for one that is not sampled."""
+    if not _State.tracing or not is_sampled(traceparent):
+        return None
+    found = parsed(traceparent)
+    if found is None:
+        return None
+    context = SpanContext(int(found[0], 16), int(found[1], 16), is_remote=True, trace_flags=_SAMPLED)
+    return trace.set_span_in_context(trace.NonRecordingSpan(context))
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
@@ -161,11 +177,21 @@ def start_span(
     attributes: Mapping[str, str | int | float | bool],
     links: Sequence[str] = (),
 ) -> Span:
-    """A span under the context of a `traceparent`, or a new trace's root without one."""
-    context = _context(parent)
-    under = trace.set_span_in_context(trace.NonRecordingSpan(context)) if context else Context()
-    linked = [Link(found) for found in map(_context, links) if found is not None]
-    return _TRACER.start_span(name, under, kind, dict(attributes), linked)
+    """A span under the context of a `traceparent`, or a new trace's root without one.
+
+    The sampler decides about roots; what is under them is kept when its root was.
+    """
+    above = parsed(parent)
+    linked = [found for found in map(parsed, links) if found is not None]
+    keep = _State.recorder.keep if _State.recorder is not None and (above is None or above[2]) else None
+    span = Span(name, kind, above, attributes, linked, keep)
+    if above is None and keep is not None and not _chosen(span.trace_id, name):
+        return Span(name, kind, None, attributes)
+    return span
+
+
+def _chosen(trace_id: str, name: str) -> bool:
+    return _State.sampler.should_sample(None, int(trace_id, 16), name).decision is Decision.RECORD_AND_SAMPLE
 
 
 def start_process(
@@ -190,8 +216,11 @@ def start_process(
     )
 
 
-def start_send(topic: str, ce_type: str, event_id: str, parent: str | None) -> Span:
-    """`send X`: begun where the event is decided, ended when the broker has it; its context travels."""
+def start_send(topic: str, ce_type: str, event_id: str, parent: str | None, link: str | None = None) -> Span:
+    """`send X`: begun where the event is decided, ended when the broker has it; its context travels.
+
+    `link` is the context of another action that this one tells about: a status of the message it sent.
+    """
     return start_span(
         f"{SEND} {topic}",
         SpanKind.PRODUCER,
@@ -204,25 +233,15 @@ def start_send(topic: str, ce_type: str, event_id: str, parent: str | None) -> S
             EVENT_TYPE: ce_type,
             MESSAGE_ID: event_id,
         },
+        (link,) if link else (),
     )
 
 
-def gauge(name: str, description: str, read: Callable[[], Iterable[tuple[float, Mapping[str, str]]]]) -> None:
-    """A figure that is looked up whenever the metrics are read."""
-
-    def observe(_: CallbackOptions) -> Iterable[Observation]:
-        with suppress(RuntimeError):  # a dictionary that grew while it was read: the next reading has it
-            return [Observation(value, dict(labels)) for value, labels in read()]
-        return []
-
-    _METER.create_observable_gauge(name, [observe], description=description)
-
-
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid and context.trace_flags & TraceFlags.SAMPLED:
-        event["trace_id"] = f"{context.trace_id:032x}"
-        event["span_id"] = f"{context.span_id:016x}"
+    """A line that was given a `traceparent` has the ids of its trace, where that is kept."""
+    found = parsed(event.pop("traceparent", None))
+    if found is not None and found[2]:
+        event["trace_id"], event["span_id"] = found[:2]
     return event
 
 

@@ -22,21 +22,25 @@ class DueTimer:
     ce_type: str
     value: bytes
     traceparent: str | None
+    cause: str | None
 
 
 @dataclass(frozen=True)
 class NewTimer:
+    """`cause`: what set it, when that is the same should it be decided again."""
+
     home: int
     key: str
     after_seconds: float
     ce_type: str
     value: bytes
     traceparent: str | None
+    cause: str | None = None
 
 
 async def due(db: Connection, loop: str, homes: Sequence[int], limit: int) -> list[DueTimer]:
     rows = await db.fetch(
-        "SELECT home, key, due_at, ce_type, value, traceparent FROM timer "
+        "SELECT home, key, due_at, ce_type, value, traceparent, cause FROM timer "
         "WHERE loop = $1 AND home = ANY($2::int[]) AND due_at <= clock_timestamp() ORDER BY due_at, key LIMIT $3",
         loop,
         list(homes),
@@ -59,12 +63,13 @@ async def change(db: Connection, loop: str, changes: Mapping[tuple[int, str], Ne
     new = [timer for timer in changes.values() if timer is not None]
     if new:
         await db.execute(
-            "INSERT INTO timer (loop, home, key, due_at, ce_type, value, traceparent) "
-            "SELECT $1, home, key, clock_timestamp() + make_interval(secs => seconds), ce_type, value, traceparent "
-            "FROM unnest($2::int[], $3::text[], $4::float8[], $5::text[], $6::bytea[], $7::text[]) "
-            "AS new (home, key, seconds, ce_type, value, traceparent) "
+            "INSERT INTO timer (loop, home, key, due_at, ce_type, value, traceparent, cause) "
+            "SELECT $1, home, key, clock_timestamp() + make_interval(secs => seconds), ce_type, value, traceparent, "
+            "cause "
+            "FROM unnest($2::int[], $3::text[], $4::float8[], $5::text[], $6::bytea[], $7::text[], $8::text[]) "
+            "AS new (home, key, seconds, ce_type, value, traceparent, cause) "
             "ON CONFLICT (loop, home, key) DO UPDATE SET due_at = excluded.due_at, ce_type = excluded.ce_type, "
-            "value = excluded.value, traceparent = excluded.traceparent",
+            "value = excluded.value, traceparent = excluded.traceparent, cause = excluded.cause",
             loop,
             [t.home for t in new],
             [t.key for t in new],
@@ -72,4 +77,5 @@ async def change(db: Connection, loop: str, changes: Mapping[tuple[int, str], Ne
             [t.ce_type for t in new],
             [t.value for t in new],
             [t.traceparent for t in new],
+            [t.cause for t in new],
         )

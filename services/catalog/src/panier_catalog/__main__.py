@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 from aiokafka.errors import KafkaError
-from panier_common import process
+from panier_common import customers, erasing, process
 from panier_common.merging import merging_memories
 from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
@@ -68,7 +68,8 @@ async def main() -> None:
         catalog.add_check("shops file", set_up.why)
         catalog.add_task("shops file", set_up.run())
         catalog.add_router(api.router(catalog.pool, partitions))
-        catalog.add_loop(merging_memories(loops.browsing_loop()))
+        catalog.add_router(customers.router(catalog.pool))
+        erasing.add(catalog, merging_memories(loops.browsing_loop()))
         catalog.add_loop(loops.stock_loop(partitions))
         await catalog.run()
 

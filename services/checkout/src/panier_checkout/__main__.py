@@ -1,10 +1,11 @@
 """Start checkout: `python -m panier_checkout`. The only place that builds things."""
 
-from panier_common import telemetry
+from panier_common import customers, erasing, telemetry
 from panier_common.process import Process, main
 from panier_common.words import Words
 from panier_payments import PROVIDERS, Provider
 
+from panier_checkout import forgetting
 from panier_checkout.api import routes
 from panier_checkout.desk import Trade
 from panier_checkout.loops import conversations_loop, payments_loop
@@ -26,19 +27,15 @@ async def checkout() -> None:
         trade = Trade(shops, Words("panier_checkout"), providers(settings))
         process.add_check("payment providers", trade.why_not_ready)
         calls = ProviderCalls(process.pool, trade.providers, settings.provider_timeout_seconds)
-        conversations = process.add_loop(merging_dialogues(conversations_loop(trade, calls)))
+        conversations = erasing.add(process, merging_dialogues(conversations_loop(trade, calls)), forgetting.erase)
         if calls.needed:
             process.add_task("provider calls", calls.run(conversations.submit))
-            telemetry.gauge(
-                "panier.provider.waiting", "Calls that payment providers have not answered yet.", calls.waiting
-            )
-            telemetry.gauge(
-                "panier.provider.waiting_seconds",
-                "Since when the oldest of them waits, by provider.",
-                calls.waiting_seconds,
-            )
+            telemetry.gauge("panier.provider.waiting", calls.waiting)
+            telemetry.gauge("panier.provider.waiting_seconds", calls.waiting_seconds)
         process.add_loop(payments_loop())
         process.add_router(routes(process.pool, process.producer, shops))
+        process.add_router(customers.router(process.pool, held=forgetting.held))
+        process.add_router(forgetting.router(process.pool, process.producer))
         await process.run()
 
 

@@ -77,7 +77,7 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
         async with pool.acquire() as connection:
             order = await _named(connection, reference)
         command = _command(order, what, wanted or Wanted(), idempotency_key)
-        result = await _carried_out(pool, producer, command, idempotency_key)
+        result = await carried_out(pool, producer, command, idempotency_key)
         if result.code:
             raise Problem(404 if result.code == "not_found" else 409, result.code, result.detail, result.hint)
         async with pool.acquire() as connection:
@@ -121,7 +121,7 @@ def _command(order: Order, what: str, wanted: Wanted, key: str) -> Event:
     return build(order.conversation, order.order_id, key, BY, now)
 
 
-async def _carried_out(pool: Pool, producer: Producer, command: Event, key: str) -> Result:
+async def carried_out(pool: Pool, producer: Producer, command: Event, key: str) -> Result:
     """Publish the command and wait until its home has decided; the same key gives the first result again."""
     event_id = caused_id("checkout", key, command.ce_type, 0)
     try:

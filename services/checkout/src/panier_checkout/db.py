@@ -66,6 +66,12 @@ async def load_all_orders(db: Connection, conversations: Sequence[str]) -> list[
     return [_order(row) for row in rows]
 
 
+async def load_asked(db: Connection, conversations: Sequence[str]) -> set[str]:
+    """Orders of these conversations that a provider was asked about and has not answered."""
+    rows = await db.fetch("SELECT order_id FROM provider_call WHERE conversation = ANY($1::text[])", conversations)
+    return {row["order_id"] for row in rows}
+
+
 async def lock_serials(db: Connection, shops: Sequence[str]) -> dict[str, int]:
     """Each shop's next serial, locked until the transaction ends, in one order for all who lock."""
     rows = await db.fetch(

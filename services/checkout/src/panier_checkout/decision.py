@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
-from panier_common.contracts.events import Customer, Event, MessageRequested, ShopConfigured
+from panier_common.contracts.events import Customer, Event, MessageRequested, ShopConfigured, Template
 from panier_common.contracts.outbound import Message, packed
 from panier_common.effects import Effect, Publish
 from panier_payments.provider import Payable, Provider
 
+from panier_checkout import templates
 from panier_checkout.dialogue import Dialogue
 from panier_checkout.order import Order
 from panier_checkout.voice import Voice
@@ -127,16 +128,26 @@ class Case:
             raise ValueError("there is no message to answer")
         return self.say(self.to, messages, "answer")
 
-    def tell(self, order: Order, messages: Sequence[Message], lane: str = "news") -> tuple[Effect, ...]:
-        """What nobody asked for, to the customer of an order."""
-        return self.say(Addressee(order.phone_number_id, order.customer), messages, lane)
+    def tell(
+        self, order: Order, messages: Sequence[Message], lane: str = "news", template: Template | None = None
+    ) -> tuple[Effect, ...]:
+        """What nobody asked for, to the customer of an order. Late, a template goes: how the order stands, unless
+        another one is given.
+        """
+        late = template or templates.news(self.voice, order)
+        return self.say(Addressee(order.phone_number_id, order.customer), messages, lane, late)
 
     def reply_to(self, order: Order, messages: Sequence[Message]) -> tuple[Effect, ...]:
         """Answers to the press that placed the order, which had to wait for its provider."""
         to = Addressee(order.phone_number_id, order.customer, order.caused_by or None, order.placed_at)
         return self.say(to, messages, "answer")
 
-    def say(self, to: Addressee, messages: Sequence[Message], lane: str) -> tuple[Effect, ...]:
+    def say(
+        self, to: Addressee, messages: Sequence[Message], lane: str, template: Template | None = None
+    ) -> tuple[Effect, ...]:
+        """`template` stands for all of them, and so goes with the first. Of who was erased there is nobody to tell."""
+        if to.customer == Customer():
+            return ()
         return tuple(
             Publish(
                 MessageRequested(
@@ -148,9 +159,10 @@ class Case:
                     lane=lane,
                     answers=to.answers,
                     answers_at=to.answers_at,
+                    template=None if place else template,
                 )
             )
-            for message in messages
+            for place, message in enumerate(messages)
         )
 
     def step(self, order: Order, what: str, by: str) -> Step:

@@ -49,7 +49,8 @@ class Trade:
 class Desk:
     """`orders` are by conversation, then id; `serials` holds each shop's next order number, locked.
 
-    `changed_…` say which rows are to be saved.
+    `changed_…` say which rows are to be saved. `asked` are orders that a provider has not answered about, known
+    only where somebody is to be erased.
     """
 
     dialogues: dict[str, Dialogue] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Desk:
     results: list[Result] = field(default_factory=list)
     calls: dict[tuple[str, str], Call] = field(default_factory=dict)
     settled_calls: set[tuple[str, str]] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     def dialogue(self, conversation: str) -> Dialogue:
         return self.dialogues.get(conversation) or Dialogue(conversation)

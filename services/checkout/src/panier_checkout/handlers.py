@@ -9,7 +9,7 @@ from panier_common.contracts import inbound as m
 from panier_common.effects import Effect
 from panier_common.event import Received
 
-from panier_checkout import answers, commands, drafting, following, paying, sessions
+from panier_checkout import answers, commands, drafting, erasure, following, paying, sessions
 from panier_checkout import dialogue as dialogues
 from panier_checkout import draft as drafts
 from panier_checkout.decision import NOTHING, Addressee, Case, Decision, Result, events
@@ -56,6 +56,8 @@ def decide(trade: Trade, desk: Desk, received: Received) -> Sequence[Effect]:
             return _provider(trade, desk, received, answer)
         case e.OrderAdvanced() | e.CancelRequested() | e.RefundRequested() as command:
             return _command(trade, desk, received, command)
+        case e.ErasureRequested() as asked:
+            return _erasure(desk, asked)
         case e.MessageSent() as sent:
             return desk.take(Decision(dialogue=dialogues.showing(desk.dialogue(sent.conversation), sent)))
         case e.FloorChanged() as floor:
@@ -236,3 +238,11 @@ def _floor(desk: Desk, floor: e.FloorChanged) -> Decision:
     if floor.version <= dialogue.floor_version:
         return NOTHING
     return Decision(dialogue=replace(dialogue, person=floor.person, floor_version=floor.version))
+
+
+def _erasure(desk: Desk, asked: e.ErasureRequested) -> Sequence[Effect]:
+    if asked.key in desk.answered:
+        return ()
+    orders = [order for one in asked.conversations for order in desk.orders.get(one, {}).values()]
+    held = [desk.dialogue(one) for one in asked.conversations]
+    return desk.take(erasure.decide_erasure(asked, orders, held, desk.asked))

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-from panier_common import routing, telemetry, topics
+from panier_common import routing, topics
 from panier_common.contracts import events as e
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.runner import Loop
 
-from panier_checkout import db, notifications
+from panier_checkout import db, metrics, notifications
 from panier_checkout.desk import Desk, Trade
 from panier_checkout.handlers import decide
 from panier_checkout.notifications import Ledger
@@ -27,6 +27,7 @@ _WANTED = types_of(
         e.OrderAdvanced,
         e.CancelRequested,
         e.RefundRequested,
+        e.ErasureRequested,
         e.MessageSent,
         e.FloorChanged,
     )
@@ -80,6 +81,11 @@ async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Receiv
         for order in await db.load_orders(connection, wanted):
             desk.orders.setdefault(order.conversation, {})[order.order_id] = order
     ending = sorted({r.event.conversation for r in batch if isinstance(r.event, e.ConversationMerged)})
+    erased = sorted({one for r in batch if isinstance(r.event, e.ErasureRequested) for one in r.event.conversations})
+    if erased:
+        ending = sorted({*ending, *erased})
+        desk.asked = await db.load_asked(connection, erased)
+        desk.dialogues |= await db.load_dialogues(connection, sorted(set(erased) - desk.dialogues.keys()))
     if ending:
         for order in await db.load_all_orders(connection, ending):
             desk.orders.setdefault(order.conversation, {})[order.order_id] = order
@@ -89,7 +95,7 @@ async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Receiv
     keys = {
         received.event.key
         for received in batch
-        if isinstance(received.event, e.OrderAdvanced | e.CancelRequested | e.RefundRequested)
+        if isinstance(received.event, e.OrderAdvanced | e.CancelRequested | e.RefundRequested | e.ErasureRequested)
     }
     if keys:
         desk.answered = await db.load_answered(connection, sorted(keys))
@@ -116,10 +122,10 @@ async def load_ledger(connection: Connection, batch: Sequence[Received]) -> Ledg
 
 def _count_desk(desk: Desk) -> None:
     for step in desk.history:
-        telemetry.ORDERS.add(1, {"what": step.what.partition(":")[0]})
+        metrics.ORDERS.add(1, {"what": step.what.partition(":")[0]})
     _count_problems(len(desk.problems))
 
 
 def _count_problems(problems: int) -> None:
     if problems:
-        telemetry.PAYMENT_PROBLEMS.add(problems)
+        metrics.PAYMENT_PROBLEMS.add(problems)

@@ -1,12 +1,8 @@
-"""Checkout's own metrics, beside those that every loop has."""
+"""Checkout's own metrics, beside those that every loop has; what they are is said in the registry."""
 
-from opentelemetry import metrics
+from panier_common import telemetry
 
-_METER = metrics.get_meter("panier")
-
-PROVIDER_CALLS = _METER.create_counter(
-    "panier.provider.calls", description="Calls of payment providers over the network, by provider, what and outcome."
-)
-PROVIDER_CALL_SECONDS = _METER.create_histogram(
-    "panier.provider.call", unit="s", description="Time of a call of a payment provider."
-)
+ORDERS = telemetry.counter("panier.orders")
+PAYMENT_PROBLEMS = telemetry.counter("panier.payment_problems")
+PROVIDER_CALLS = telemetry.counter("panier.provider.calls")
+PROVIDER_CALL_SECONDS = telemetry.histogram("panier.provider.call")

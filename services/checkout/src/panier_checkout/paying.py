@@ -3,7 +3,7 @@
 from panier_common.contracts.events import OrderExpired, OrderPaid, PaymentRecorded
 from panier_common.effects import DropTimer, Effect
 
-from panier_checkout import order_answers
+from panier_checkout import order_answers, templates
 from panier_checkout import payment as payments
 from panier_checkout.decision import NOTHING, Case, Decision, ProblemKept, events
 from panier_checkout.order import Order, Unlawful, moved
@@ -34,7 +34,11 @@ def record_payment(case: Case, order: Order, told: PaymentRecorded) -> Decision:
             )
         case payments.Problem(reason=reason):
             return Decision(
-                case.tell(order, order_answers.payment_problem(case.voice, order, reason)),
+                case.tell(
+                    order,
+                    order_answers.payment_problem(case.voice, order, reason),
+                    template=templates.named(case.voice, order, templates.PROBLEM),
+                ),
                 history=(case.step(order, f"payment_problem: {reason}", told.provider),),
                 problem=problem_of(told, reason, case.conversation),
             )

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
-from opentelemetry.trace import SpanKind, StatusCode
-from panier_common import telemetry
+from opentelemetry.trace import SpanKind
+from panier_common import conventions, telemetry
 from panier_common.contracts.events import Event
 from panier_common.homes import HomeLostError
 from panier_common.postgres import AWAY, Connection, Pool
@@ -125,7 +125,7 @@ class ProviderCalls:
         started, span, trace = time.monotonic(), None, call.traceparent
         if telemetry.tracing() and telemetry.is_sampled(call.traceparent):
             name = f"{call.what} payment session"
-            span = telemetry.start_span(name, SpanKind.CLIENT, call.traceparent, {telemetry.PROVIDER: call.provider})
+            span = telemetry.start_span(name, SpanKind.CLIENT, call.traceparent, {conventions.PROVIDER: call.provider})
             trace = telemetry.traceparent_of(span)
         answer: Event | None = None
         try:
@@ -133,13 +133,13 @@ class ProviderCalls:
                 answer = await _asked(self._providers[call.provider], call, trace)
         except (ProviderError, OSError, TimeoutError, LookupError, ValueError) as error:
             if span is not None:
-                span.set_status(StatusCode.ERROR, type(error).__name__)
+                span.fail(type(error).__name__)
         finally:
             if span is not None:
                 span.end()
         labels = {"provider": call.provider, "what": call.what, "outcome": "failed" if answer is None else "answered"}
         metrics.PROVIDER_CALLS.add(1, labels)
-        metrics.PROVIDER_CALL_SECONDS.record(time.monotonic() - started, labels)
+        metrics.PROVIDER_CALL_SECONDS.record(time.monotonic() - started, labels, telemetry.during(trace))
         return answer
 
     async def _count(self) -> None:

@@ -1,12 +1,18 @@
 """Builds the console and runs it."""
 
+from datetime import timedelta
+
+from panier_common import customers, erasing
+from panier_common.compacted import keep_moving
 from panier_common.process import Process, main
+from panier_common.topics import FLOOR
 from panier_common.web import Server
 
-from panier_console import loops
+from panier_console import erasure, loops
 from panier_console.api import router
+from panier_console.keeping import forget_old
 from panier_console.merges import merging_inboxes
-from panier_console.page import page_app
+from panier_console.page import HEADERS, PAGE_BOUNDS, page_app
 from panier_console.settings import ConsoleSettings
 
 
@@ -14,10 +20,13 @@ async def console() -> None:
     settings = ConsoleSettings()
     async with Process("console", settings) as process:
         shops = process.follow_shops()
-        process.add_loop(merging_inboxes(loops.conversations(shops)))
+        erasing.add(process, merging_inboxes(loops.conversations(shops)), erasure.erase, erasure.also)
         process.add_loop(loops.deliveries())
         process.add_router(router(process.pool, process.producer))
-        page = Server(page_app(), settings.host, settings.port)
+        process.add_router(customers.router(process.pool, erasure.known, erasure.held))
+        process.add_task("floor", keep_moving(process.producer, FLOOR))
+        process.add_task("keeping", forget_old(process.pool, timedelta(days=settings.keep_days)))
+        page = Server(page_app(), settings.host, settings.port, bounds=PAGE_BOUNDS, headers=HEADERS)
         await page.start()
         try:
             await process.run()

@@ -63,14 +63,16 @@ def router(pool: Pool, producer: Producer) -> APIRouter:
 
 def _document(row: dict[str, Any]) -> dict[str, Any]:
     is_ours = row["direction"] == "out"
-    return {
+    state = state_of(row["sent"], row["delivered"]) if is_ours else "received"
+    document = {
         "id": row["id"],
         "direction": row["direction"],
         "kind": row["kind"],
         "text": row["text"],
         "at": _rfc3339(row["at"]),
-        "state": state_of(row["sent"], row["delivered"]) if is_ours else "received",
+        "state": state,
     }
+    return {**document, "why": row["said"]} if state == "failed" and row["said"] else document
 
 
 def _waiting(inbox: Inbox) -> dict[str, Any]:

@@ -37,19 +37,21 @@ class Outgoing(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A row of `sent_message`: what the sender told of one of our messages."""
+    """A row of `sent_message`: what the sender told of one of our messages; `said` is why it failed, for people."""
 
     id: UUID
     wamid: str
     reached: int
+    said: str = ""
 
 
 class Delivery(NamedTuple):
-    """A row of `delivery`: what Meta told of one of our messages."""
+    """A row of `delivery`: what Meta told of one of our messages, whose own id is kept nowhere."""
 
     phone_number_id: str
     wamid: str
     reached: int
+    message_id: UUID | None = None
 
 
 async def load_inboxes(db: Connection, conversations: Iterable[str]) -> dict[str, Inbox]:
@@ -107,8 +109,10 @@ async def insert_outgoing(db: Connection, messages: Collection[Outgoing]) -> Non
 async def save_sent(db: Connection, messages: Collection[Sent]) -> None:
     """Keep these, each id once, where they say more than what is known."""
     await db.execute(
-        "INSERT INTO sent_message (id, wamid, reached) SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[]) "
-        "ON CONFLICT (id) DO UPDATE SET reached = excluded.reached, "
+        "INSERT INTO sent_message (id, wamid, reached, said) "
+        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[]) AS told (id, wamid, reached, said) "
+        "WHERE NOT EXISTS (SELECT FROM erased_message WHERE erased_message.id = told.id) "
+        "ON CONFLICT (id) DO UPDATE SET reached = excluded.reached, said = excluded.said, "
         "wamid = CASE WHEN excluded.wamid = '' THEN sent_message.wamid ELSE excluded.wamid END "
         "WHERE sent_message.reached < excluded.reached",
         *_columns(messages, len(Sent._fields)),
@@ -119,7 +123,9 @@ async def save_deliveries(db: Connection, deliveries: Collection[Delivery]) -> N
     """Keep these, each message once, where they say more than what is known."""
     await db.execute(
         "INSERT INTO delivery (phone_number_id, wamid, reached) "
-        "SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[]) "
+        "SELECT number, wamid, reached "
+        "FROM unnest($1::text[], $2::text[], $3::smallint[], $4::uuid[]) AS told (number, wamid, reached, id) "
+        "WHERE NOT EXISTS (SELECT FROM erased_message WHERE erased_message.id = told.id) "
         "ON CONFLICT (phone_number_id, wamid) DO UPDATE SET reached = excluded.reached "
         "WHERE delivery.reached < excluded.reached",
         *_columns(deliveries, len(Delivery._fields)),
@@ -156,10 +162,10 @@ async def load_messages(db: Connection, phone_number_id: str, conversations: Seq
     rows = await db.fetch(
         """
         SELECT wamid AS id, 'in' AS direction, kind, text, at, place,
-               NULL::smallint AS sent, NULL::smallint AS delivered
+               NULL::smallint AS sent, NULL::smallint AS delivered, NULL::text AS said
         FROM inbound_message WHERE conversation = ANY($2::text[])
         UNION ALL
-        SELECT o.id::text, 'out', o.kind, o.text, o.at, o.place, s.reached, d.reached
+        SELECT o.id::text, 'out', o.kind, o.text, o.at, o.place, s.reached, d.reached, s.said
         FROM outgoing_message o
         LEFT JOIN sent_message s ON s.id = o.id
         LEFT JOIN delivery d ON d.phone_number_id = $1 AND d.wamid = s.wamid

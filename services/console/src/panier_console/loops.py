@@ -118,8 +118,8 @@ def _decided(world: Conversations, received: Received, shops: ShopDirectory) -> 
             return handlers.hand_back(world.inbox(returned.conversation), returned)
         case MessageSent(message_id=message_id, wamid=wamid):
             world.tell(rows.Sent(UUID(message_id), wamid, Reached.SENT))
-        case MessageFailed(message_id=message_id, wamid=wamid):
-            world.tell(rows.Sent(UUID(message_id), wamid, Reached.FAILED))
+        case MessageFailed(message_id=message_id, wamid=wamid, said=said):
+            world.tell(rows.Sent(UUID(message_id), wamid, Reached.FAILED, said))
     return None
 
 
@@ -165,11 +165,19 @@ def _keep_delivery(world: Deliveries, received: Received) -> Sequence[Effect]:
             world.outgoing.append(
                 rows.Outgoing(UUID(received.id), request.conversation, received.offset, kind, text, received.at)
             )
-        case DeliveryChanged(phone_number_id=number, wamid=wamid, status=status):
+        case DeliveryChanged(phone_number_id=number, wamid=wamid, status=status, message_id=message_id):
             told, known = reached(status), world.deliveries.get((number, wamid))
             if told is not None and (known is None or known.reached < told):
-                world.deliveries[number, wamid] = rows.Delivery(number, wamid, told)
+                world.deliveries[number, wamid] = rows.Delivery(number, wamid, told, _own_id(message_id))
     return ()
+
+
+def _own_id(message_id: str) -> UUID | None:
+    """Our id of a message; None for one that somebody else sent."""
+    try:
+        return UUID(message_id)
+    except ValueError:
+        return None
 
 
 async def _save_deliveries(db: Connection, world: Deliveries) -> None:

@@ -3,9 +3,12 @@
 from importlib import resources
 
 from fastapi import FastAPI, Request, Response
+from panier_common.connections import Bounds
 from panier_common.web import NO_TELEMETRY
 
-# No script, no frame, nothing from elsewhere.
+# Nothing is posted to the page.
+PAGE_BOUNDS = Bounds(connections=1000, body_bytes=0, request_seconds=15.0)
+# No script, no frame, nothing from elsewhere; put on every answer by the server.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -29,12 +32,12 @@ def page_app() -> FastAPI:
     @app.get("/")
     async def page(request: Request) -> Response:
         language = wanted_language(request.headers.get("accept-language", ""))
-        headers = {**HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
+        headers = {"Content-Language": language, "Vary": "Accept-Language"}
         return Response(pages[language], media_type="text/html", headers=headers)
 
     @app.get("/style.css")
     async def stylesheet() -> Response:
-        return Response(style, media_type="text/css", headers=HEADERS)
+        return Response(style, media_type="text/css")
 
     return app
 

@@ -10,3 +10,4 @@ class ConsoleSettings(DatabaseSettings):
 
     host: str = Field(default="0.0.0.0", description="Address the shop's page listens on.")
     port: int = Field(default=8090, description="Port of the shop's page.")
+    keep_days: int = Field(default=400, ge=9, description="For how many days the messages of conversations are kept.")

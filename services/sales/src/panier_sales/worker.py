@@ -23,7 +23,7 @@ from faust.types import TP, StreamT
 from faust.types.tuples import FutureMessage
 from mode.threads import ServiceThread, WorkerThread
 from panier_common import telemetry
-from panier_common.brokers import tls
+from panier_common.brokers import brokers
 from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode, from_wire, types_of
 from panier_common.shops import ShopDirectory
 from panier_common.topics import CART, CHANGELOGS, ORDER
@@ -270,12 +270,11 @@ def _faust_app(bootstrap_servers: str) -> faust.App:
         logging.getLogger(name).setLevel(logging.WARNING)
     # `topics.py` has the changelog; a leader topic, a web server and a data folder are of no use here.
     logging.getLogger("faust.transport.drivers.aiokafka").addFilter(_is_news)
-    context = tls()
     return faust.App(
         GROUP,
         Table=_Table,
         broker=[f"kafka://{server.strip()}" for server in bootstrap_servers.split(",")],
-        broker_credentials=None if context is None else faust.SSLCredentials(context),
+        broker_credentials=_credentials(brokers(bootstrap_servers)),
         store="memory://",
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
@@ -288,6 +287,18 @@ def _faust_app(bootstrap_servers: str) -> faust.App:
         stream_wait_empty=False,
         datadir=Path(tempfile.gettempdir()) / "panier-sales",
     )
+
+
+def _credentials(given: dict[str, Any]) -> faust.SSLCredentials | faust.SASLCredentials | None:
+    """The same for Faust as for every other client."""
+    if "sasl_mechanism" in given:
+        return faust.SASLCredentials(
+            username=given["sasl_plain_username"],
+            password=given["sasl_plain_password"],
+            mechanism=given["sasl_mechanism"],
+            ssl_context=given["ssl_context"],
+        )
+    return faust.SSLCredentials(given["ssl_context"]) if "ssl_context" in given else None
 
 
 def _is_news(record: logging.LogRecord) -> bool:

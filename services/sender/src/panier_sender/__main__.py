@@ -6,15 +6,17 @@ from collections import Counter
 from datetime import timedelta
 
 import aiohttp
-from panier_common import process, telemetry
+from panier_common import customers, erasing, process, telemetry
 from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
 
-from panier_sender import db
+from panier_sender import db, erasure
 from panier_sender.dispatch import Claim, Dispatcher
+from panier_sender.expiry import Expiry
 from panier_sender.graph import Graph
 from panier_sender.limits import Limits
 from panier_sender.loops import Accounts, Numbers, Windows
+from panier_sender.merges import merging_windows
 from panier_sender.pacing import Pacing
 from panier_sender.receipts import Receipts
 from panier_sender.schedule import Schedule
@@ -53,7 +55,9 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
         claim_seconds=settings.claim_seconds,
     )
     receipts = Receipts(graph, tokens)
-    windows = service.add_loop(Windows(shops.by_id, dispatcher, receipts).loop())
+    hearing = merging_windows(Windows(shops.by_id, dispatcher, receipts).loop())
+    windows = erasing.add(service, hearing, erasure.erase_windows)
+    service.add_router(customers.router(service.pool, held=erasure.held))
     numbers = Numbers(
         pacing,
         dispatcher,
@@ -66,6 +70,7 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
     service.add_loop(Accounts().loop())
     service.add_task("dispatcher", dispatcher.run(numbers.runner.submit))
     service.add_task("receipts", receipts.run())
+    service.add_task("expiry", Expiry(graph, tokens, shops).run())
     service.add_task("limits", follow_limits(service.pool, limits, schedule))
     service.add_task("depth", watch(service.pool, pacing, dispatcher, schedule))
     return service
@@ -88,21 +93,15 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Sc
     depth: Counter[str] = Counter()
     telemetry.gauge(
         "panier.journal.messages",
-        "Messages not yet sent, by state (10,000 are counted at most).",
         lambda: [(float(count), {"state": state}) for state, count in depth.items()],
     )
-    telemetry.gauge("panier.graph.in_flight", "Graph API calls in flight.", lambda: [(float(dispatcher.in_flight), {})])
+    telemetry.gauge("panier.graph.in_flight", lambda: [(float(dispatcher.in_flight), {})])
     telemetry.gauge(
         "panier.numbers.held",
-        "Phone numbers whose messages wait, by reason.",
-        lambda: [
-            (float(count), {"reason": reason})
-            for reason, count in Counter(hold.reason for hold in pacing.holds.values()).items()
-        ],
+        lambda: [(1.0, {"number": number, "reason": hold.reason}) for number, hold in pacing.holds.items()],
     )
     telemetry.gauge(
         "panier.number.rate",
-        "Messages a second that a number sends at most, after what Meta refused lately.",
         lambda: [(rate, {"number": number}) for number, rate in schedule.rates(time.monotonic()).items()],
     )
     states = ("queued", "ready", "claimed", "delayed", "doubt")

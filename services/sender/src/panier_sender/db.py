@@ -12,15 +12,17 @@ from panier_common.postgres import Connection
 from panier_common.runner import SUBMITTED_TOPIC
 from panier_common.timers import NewTimer
 
+from panier_sender.erasure import erase_messages
 from panier_sender.failing import Letter
 from panier_sender.handlers import timer_key
 from panier_sender.happenings import DoubtDue, SweepDue, WorkDue
 from panier_sender.journal import Journal, Sent
 from panier_sender.line import Entry
 from panier_sender.rates import PAIR_BURST, PAIR_SECONDS
-from panier_sender.window import Window
+from panier_sender.window import Window, joined
 
 NUMBERS = "sender.numbers"
+WINDOWS = "sender.windows"
 LINE_LIMIT = 3
 SWEEP_LIMIT = 5000
 # Meta repeats a webhook for 7 days; a status `failed` that comes later concerns nobody.
@@ -114,22 +116,44 @@ def _entry(row: Record) -> Entry:
 
 
 async def load_windows(db: Connection, conversations: Iterable[str]) -> dict[str, Window]:
+    """A conversation that goes on as another has that one's as well: what was asked for earlier has its old key."""
     rows = await db.fetch(
-        "SELECT conversation, last_message_at, stopped FROM conversation_window WHERE conversation = ANY($1::text[])",
+        "SELECT wanted.key, w.last_message_at, w.stopped, w.spoke_at, w.no_offers "
+        "FROM unnest($1::text[]) AS wanted (key) "
+        "LEFT JOIN merged m ON m.loop = $2 AND m.conversation = wanted.key "
+        'JOIN conversation_window w ON w.conversation IN (wanted.key, m."into")',
         list(conversations),
+        WINDOWS,
     )
-    return {row["conversation"]: Window(row["last_message_at"], row["stopped"]) for row in rows}
+    found: dict[str, Window] = {}
+    for key, *columns in rows:
+        found[key] = joined(found.get(key) or Window(), Window(*columns))
+    return found
 
 
 async def save_windows(db: Connection, windows: Mapping[str, Window]) -> None:
     await db.execute(
-        "INSERT INTO conversation_window (conversation, last_message_at, stopped) "
-        "SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::boolean[]) "
-        "ON CONFLICT (conversation) DO UPDATE SET stopped = excluded.stopped, "
+        "INSERT INTO conversation_window (conversation, last_message_at, stopped, spoke_at, no_offers) "
+        "SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::boolean[], $4::timestamptz[], $5::boolean[]) "
+        "ON CONFLICT (conversation) DO UPDATE SET stopped = excluded.stopped, spoke_at = excluded.spoke_at, "
+        "no_offers = conversation_window.no_offers OR excluded.no_offers, "
         "last_message_at = GREATEST(conversation_window.last_message_at, excluded.last_message_at)",
         sorted(windows),
         [windows[conversation].last_message_at for conversation in sorted(windows)],
         [windows[conversation].stopped for conversation in sorted(windows)],
+        [windows[conversation].spoke_at for conversation in sorted(windows)],
+        [windows[conversation].no_offers for conversation in sorted(windows)],
+    )
+
+
+async def save_offers(db: Connection, no_offers: Mapping[str, bool]) -> None:
+    """Whether these customers stopped offers, as Meta says."""
+    await db.execute(
+        "INSERT INTO conversation_window (conversation, stopped, no_offers) "
+        "SELECT key, false, no_offers FROM unnest($1::text[], $2::boolean[]) AS told (key, no_offers) "
+        "ON CONFLICT (conversation) DO UPDATE SET no_offers = excluded.no_offers",
+        sorted(no_offers),
+        [no_offers[conversation] for conversation in sorted(no_offers)],
     )
 
 
@@ -154,15 +178,19 @@ async def load_sent(db: Connection, message_ids: Sequence[str]) -> dict[str, Sen
 
 
 async def save_journal(db: Connection, journal: Journal) -> None:
-    """Write what changed; nothing for what did not. At most ten statements."""
+    """Write what changed; nothing for what did not. At most twelve statements."""
     # What was refused in the batch that brought it was never stored. Finished messages go first: the next of
     # their line may be claimed, and the index allows one call a customer.
     finished = {id: wamid for id, wamid in journal.finished.items() if id in journal.loaded}
     if finished:
         await db.execute(_FINISH, list(finished), list(finished.values()))
+    if journal.erased:
+        await erase_messages(db, sorted(journal.erased))
     await _save_entries(db, journal.added(), journal.changed(), journal.loaded)
     if journal.heard:
         await lift_windows(db, journal.heard)
+    if journal.no_offers:
+        await save_offers(db, dict.fromkeys(journal.no_offers, True))
     if journal.files:
         await db.execute(
             "INSERT INTO file (digest, mime_type, content) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) "

@@ -189,6 +189,7 @@ class Dispatcher:
 
     async def _handle(self, claim: Claim) -> None:
         began = time.monotonic()
+        fail_point("before_call", "sender", 1)
         answer = await self._call(claim)
         fail_point("after_call", "sender", 1)
         self._report(claim.entry, answer, time.monotonic() - began)

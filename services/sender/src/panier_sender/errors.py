@@ -147,6 +147,7 @@ REFUSED = _mend("refused", "a code that is not known yet")
 OURS = {
     "window_closed": "the 24 hours are over, and there is no template",
     "stopped": "the customer said stop",
+    "stopped_marketing": "the customer stopped offers, which Meta told before, and this is a reminder by template",
     "too_old": "it could not be sent for a day",
     "in_doubt": "nobody knows whether it was sent, and it is not to be sent twice",
 }

@@ -5,8 +5,8 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
-from opentelemetry.trace import SpanKind, StatusCode
-from panier_common import telemetry
+from opentelemetry.trace import SpanKind
+from panier_common import conventions, telemetry
 from panier_common.event import TRACEPARENT
 
 from panier_sender.errors import Class, Rule, classify
@@ -50,7 +50,18 @@ class _Uploaded(msgspec.Struct):
     error: _Error | None = None
 
 
+class _Token(msgspec.Struct):
+    is_valid: bool = False
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+
+
+class _Debugged(msgspec.Struct):
+    data: _Token
+
+
 _DECODER = msgspec.json.Decoder(_Body)
+_DEBUGGED = msgspec.json.Decoder(_Debugged)
 _UPLOADED = msgspec.json.Decoder(_Uploaded)
 
 
@@ -92,23 +103,44 @@ class Graph:
         rule = classify(code, status)
         return (UPLOAD_FAILED if rule.kind is Class.IN_DOUBT else rule), "", code or 0
 
+    async def token_end(self, token: str, seconds: float) -> float | None:
+        """When this token, or its access to data, ends, in seconds since 1970; 0 for never, None if Meta did not say.
+
+        One that is no longer good has ended at the beginning of time.
+        """
+        try:
+            async with self._session.get(
+                f"{self._root}/debug_token",
+                params={"input_token": token},
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=aiohttp.ClientTimeout(total=seconds),
+                allow_redirects=False,
+            ) as response:
+                said = _DEBUGGED.decode(await response.read()).data if response.status == OK else None
+        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
+            return None
+        if said is None:
+            return None
+        ends = [end for end in (said.expires_at, said.data_access_expires_at) if end]
+        return min(ends, default=0.0) if said.is_valid else 1.0
+
     async def mark_read(self, phone_number_id: str, token: str, body: bytes, seconds: float) -> bool:
         """Whether Meta took it."""
         status, _ = await self._post(phone_number_id, token, body, seconds)
         return status == OK
 
     async def _traced(self, number: str, token: str, body: bytes, seconds: float, traceparent: str | None) -> Answer:
-        attributes = {"http.request.method": "POST", "server.address": self._host}
+        attributes = {conventions.HTTP_METHOD: "POST", conventions.SERVER_ADDRESS: self._host}
         span = telemetry.start_span("POST", SpanKind.CLIENT, traceparent, attributes)
         own = telemetry.traceparent_of(span)
         try:
             status, content = await self._post(number, token, body, seconds, {TRACEPARENT: own})
             rule, wamid, code = read_answer(status, content)
             if status > 0:
-                span.set_attribute("http.response.status_code", status)
+                span.set_attribute(conventions.HTTP_STATUS, status)
             if rule.kind is not Class.ACCEPTED:
-                span.set_attribute("error.type", str(code) if code else rule.kind.value)
-                span.set_status(StatusCode.ERROR)
+                span.set_attribute(conventions.ERROR_TYPE, str(code) if code else rule.kind.value)
+                span.fail()
         finally:
             span.end()
         return Answer(rule, wamid, code, own)

@@ -15,10 +15,11 @@ from panier_common.contracts.events import (
     MessageFailed,
     MessageRequested,
     MessageSent,
+    RecipientErased,
 )
 from panier_common.contracts.outbound import MediaMessage, TemplateMessage, offered, unpacked
-from panier_common.effects import Effect, Publish, SetTimer
-from panier_common.event import TRACEPARENT, Received
+from panier_common.effects import DropTimer, Effect, Publish, SetTimer
+from panier_common.event import TRACEPARENT, Received, with_context
 
 from panier_sender import render
 from panier_sender.errors import HOLDING, Class, Rule, rule_of
@@ -35,7 +36,7 @@ from panier_sender.happenings import (
 from panier_sender.journal import InDoubt, Journal, Progress, Sent
 from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY, Entry
 from panier_sender.schedule import rank_of
-from panier_sender.window import ANSWER, CLOSED, STOPPED, TEMPLATE
+from panier_sender.window import ANSWER, CLOSED, NO_OFFERS, STOPPED, TEMPLATE
 
 FAILED = "failed"
 RETRIES = 5  # of a refusal that may be the message's own fault
@@ -58,6 +59,7 @@ def journal_message(journal: Journal, received: Received, event: MessageRequeste
     message = unpacked(event.message)
     if isinstance(message, MediaMessage) and message.content is not None and message.mime_type is not None:
         journal.files[render.digest_of(message.content)] = (message.mime_type, message.content)
+    callback = with_context(received.id, received.headers.get(TRACEPARENT))
     entry = Entry(
         id=received.id,
         home=received.partition,
@@ -66,24 +68,24 @@ def journal_message(journal: Journal, received: Received, event: MessageRequeste
         kind=message.kind,
         lane=event.lane,
         origin=received.headers.get("ce_source", "").rpartition("/")[2],
-        body=render.request_body(message, event.customer, event.conversation, received.id).decode(),
+        body=render.request_body(message, event.customer, event.conversation, callback).decode(),
         buttons=msgspec.json.encode([Button(id, title) for id, title in offered(message)]).decode(),
         requested_at=received.at,
         answers_at=event.answers_at,
         traceparent=received.headers.get(TRACEPARENT),
         rank=rank_of(event.lane),
-        template=_template_body(event, received.id),
+        template=_template_body(event, callback),
     )
     _join(journal, entry)
     return []
 
 
-def _template_body(event: MessageRequested, message_id: str) -> str:
+def _template_body(event: MessageRequested, callback: str) -> str:
     if event.template is None:
         return ""
     given = event.template
     template = TemplateMessage(name=given.name, language=given.language, body=given.body)
-    return render.request_body(template, event.customer, event.conversation, message_id).decode()
+    return render.request_body(template, event.customer, event.conversation, callback).decode()
 
 
 def _join(journal: Journal, entry: Entry) -> None:
@@ -123,6 +125,7 @@ def _failed_later(journal: Journal, sent: Sent, received: Received, event: Deliv
         _join(journal, sent.as_template(received))
         return []
     said = journal.sentence(sent.phone_number_id, rule.reason, _code(event))
+    _note_late(journal, sent, received, rule, _code(event))
     failed = MessageFailed(
         sent.conversation,
         sent.phone_number_id,
@@ -136,6 +139,22 @@ def _failed_later(journal: Journal, sent: Sent, received: Received, event: Deliv
         said,
     )
     return [Publish(failed)]
+
+
+def _note_late(journal: Journal, sent: Sent, received: Received, rule: Rule, code: int) -> None:
+    """What a late failure says about more than its message: the customer wants no offers, the number is stopped."""
+    if rule.reason == NO_OFFERS:
+        journal.stop_offers(sent.conversation)
+    if rule.kind is Class.STOP_SHOP:
+        _hold(journal, sent.phone_number_id, sent.id, received, rule, code)
+
+
+def _hold(journal: Journal, number: str, message_id: str, received: Received, rule: Rule, code: int) -> None:
+    before = journal.budget.holds.get(number)
+    journal.budget.hold(number, message_id, rule, journal.now)
+    if needs_a_person(before, journal.budget.holds.get(number), rule):
+        said = journal.sentence(number, rule.reason, code)
+        journal.letters.append(number_letter(number, received.partition, said))
 
 
 def take_result(journal: Journal, received: Received, event: CallFinished) -> list[Effect]:
@@ -171,11 +190,7 @@ def _tell_of_number(journal: Journal, received: Received, event: CallFinished, r
     if rule.kind in HOLDING or rule.kind is Class.UNCALLED:
         journal.budget.pair_unspent(event.conversation)
     if rule.kind in HOLDING:
-        before = journal.budget.holds.get(number)
-        journal.budget.hold(number, event.message_id, rule, journal.now)
-        if needs_a_person(before, journal.budget.holds.get(number), rule):
-            said = journal.sentence(number, rule.reason, event.code)
-            journal.letters.append(number_letter(number, received.partition, said))
+        _hold(journal, number, event.message_id, received, rule, event.code)
     elif rule.kind in {Class.UNCALLED, Class.IN_DOUBT}:
         journal.budget.unprobed(number, event.message_id)
     else:
@@ -233,6 +248,14 @@ def take_back(journal: Journal, received: Received, event: MessageReturned) -> l
     )
     _join(journal, fresh)
     return []
+
+
+def forget_recipient(journal: Journal, received: Received, event: RecipientErased) -> list[Effect]:
+    """The customer is forgotten: what waits for them is not sent any more. A call under way may still reach them."""
+    waiting = [entry for one in event.conversations for entry in journal.line(one).entries]
+    for conversation in event.conversations:
+        journal.forget(conversation)
+    return [DropTimer(timer_key(entry.id)) for entry in waiting]
 
 
 def release_number(journal: Journal, received: Received, event: NumberReleased) -> list[Effect]:
@@ -308,6 +331,8 @@ def _give_up(
     journal: Journal, entry: Entry, received: Received, code: int, rule: Rule, wamid: str = ""
 ) -> list[Effect]:
     journal.finish(entry)
+    if code and rule.reason == NO_OFFERS:
+        journal.stop_offers(entry.conversation)
     said = journal.sentence(entry.phone_number_id, rule.reason, code)
     if rule.person:
         journal.letters.append(message_letter(entry, said))
@@ -371,4 +396,5 @@ HANDLERS: dict[type[Event], Handler] = {
     SweepDue: forget_old,
     MessageReturned: take_back,
     NumberReleased: release_number,
+    RecipientErased: forget_recipient,
 }

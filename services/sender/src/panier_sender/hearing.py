@@ -42,6 +42,10 @@ class Hearing:
     changed: dict[str, Window] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
 
+    def put(self, conversation: str, window: Window) -> None:
+        if window != self.windows.get(conversation, Window()):
+            self.windows[conversation] = self.changed[conversation] = window
+
 
 def hear(hearing: Hearing, received: Received) -> Sequence[Effect]:
     """Remember when the customer wrote; answer a stop, which the sender owns."""
@@ -51,8 +55,7 @@ def hear(hearing: Hearing, received: Received) -> Sequence[Effect]:
     owner = received.headers.get(OWNER)
     before = hearing.windows.get(event.conversation) or Window()
     window = heard(before, event.content, event.at, stop=owner == SENDER)
-    if window != before:
-        hearing.windows[event.conversation] = hearing.changed[event.conversation] = window
+    hearing.put(event.conversation, window)
     if event.shop is None:
         return []
     if hearing.now is not None and hearing.now - event.at > FRESH_FOR:

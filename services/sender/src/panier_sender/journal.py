@@ -67,9 +67,10 @@ class Progress(msgspec.Struct, frozen=True):
 class Journal:
     """What one batch knows and decides. `taken_at` is the claimer's monotonic clock before it read anything.
 
-    `heard` is what answers told of windows. `looked_at` are the numbers whose ready messages were searched for,
-    with how many at most. Until `windows_known`, what customers wrote before the sender started is still to be
-    read. `letters` are dead letters to keep, `files` (digest → type, content) what is to be uploaded.
+    `heard` is what answers told of windows, `no_offers` who stopped them, `erased` who is forgotten. `looked_at` are
+    the numbers whose ready messages were searched for, with how many at most. Until `windows_known`, what customers
+    wrote before the sender started is still to be read. `letters` are dead letters to keep, `files` (digest → type,
+    content) what is to be uploaded.
     """
 
     now: datetime
@@ -79,6 +80,8 @@ class Journal:
     lines: dict[str, Line] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     heard: dict[str, datetime] = field(default_factory=dict)
+    no_offers: set[str] = field(default_factory=set)
+    erased: set[str] = field(default_factory=set)
     sent: dict[str, Sent] = field(default_factory=dict)
     conversation_of: dict[str, str] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
@@ -126,6 +129,18 @@ class Journal:
         if window.last_message_at is None or at > window.last_message_at:
             self.windows[conversation] = msgspec.structs.replace(window, last_message_at=at)
             self.heard[conversation] = at
+
+    def forget(self, conversation: str) -> None:
+        """Nothing of what the customer was still to be sent is kept."""
+        self.erased.add(conversation)
+        self.lines[conversation] = Line()
+        self.behind = [entry for entry in self.behind if entry.conversation != conversation]
+
+    def stop_offers(self, conversation: str) -> None:
+        """Meta says that the customer wants none any more."""
+        window = self.windows.get(conversation) or Window()
+        self.windows[conversation] = msgspec.structs.replace(window, no_offers=True)
+        self.no_offers.add(conversation)
 
     def finish(self, entry: Entry, wamid: str = "") -> None:
         """The first message of its line is done with, sent if there is a wamid; the next one may go."""

@@ -3,16 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from panier_common import telemetry
 from panier_common.batch import Loop
 from panier_common.contracts.events import (
     AccountChanged,
     DeliveryChanged,
-    MessageReceived,
     MessageRequested,
+    RecipientErased,
     ShopConfigured,
 )
 from panier_common.effects import Effect
@@ -20,21 +21,26 @@ from panier_common.event import Received
 from panier_common.postgres import Connection
 from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, OUTBOUND
 
-from panier_sender import db, metrics
+from panier_sender import db, limits, metrics, offers
 from panier_sender.dispatch import Dispatcher
 from panier_sender.handlers import FAILED, decide
 from panier_sender.happenings import HAPPENINGS, CallFinished, DelayDue, DoubtDue, MessageReturned, WorkDue
 from panier_sender.hearing import Hearing, hear
 from panier_sender.journal import InDoubt, Journal, Progress
-from panier_sender.limits import told
 from panier_sender.pacing import Pacing
 from panier_sender.receipts import Receipts
 
 NUMBERS = db.NUMBERS
-WINDOWS = "sender.windows"
+WINDOWS = db.WINDOWS
 ACCOUNTS = "sender.accounts"
 
-Told: TypeAlias = "dict[str, tuple[int, datetime]]"
+
+@dataclass
+class Told:
+    """What Meta tells: messages a second by the digits of a number, and by conversation whether offers are stopped."""
+
+    limits: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    no_offers: dict[str, bool] = field(default_factory=dict)
 
 
 class ReadsDelivery(Protocol):
@@ -98,6 +104,7 @@ class Numbers:
         statuses = [e for e in events if isinstance(e, DeliveryChanged) and e.message_id]
         own = (MessageRequested, CallFinished, DoubtDue, DelayDue, WorkDue, MessageReturned)
         conversations = {e.conversation for e in events if isinstance(e, own) and e.conversation}
+        conversations |= {one for e in events if isinstance(e, RecipientErased) for one in e.conversations}
         journal.looked_at = self._numbers_to_look_at(journal, homes, events)
         entries = await db.load_lines(
             connection, sorted(conversations), [e.message_id for e in statuses], journal.looked_at
@@ -178,7 +185,7 @@ class Windows:
         )
 
     async def _load(self, connection: Connection, records: Sequence[Received]) -> Hearing:
-        conversations = {r.event.conversation for r in records if isinstance(r.event, MessageReceived)}
+        conversations = {str(getattr(record.event, "conversation", "")) for record in records}
         return Hearing(self._shops, await db.load_windows(connection, conversations), now=datetime.now(UTC))
 
     async def _save(self, connection: Connection, hearing: Hearing) -> None:
@@ -192,7 +199,7 @@ class Windows:
 
 
 class Accounts:
-    """The loop over `account`: what Meta tells of a number's throughput."""
+    """The loop over `account`: what Meta tells of a number's throughput, and of who wants no offers."""
 
     def loop(self) -> Loop[Told]:
         return Loop(
@@ -206,15 +213,19 @@ class Accounts:
         )
 
     async def _load(self, connection: Connection, records: Sequence[Received]) -> Told:
-        return {}
+        return Told()
 
-    def _decide(self, limits: Told, received: Received) -> Sequence[Effect]:
+    def _decide(self, world: Told, received: Received) -> Sequence[Effect]:
         event = received.event
-        found = told(event) if isinstance(event, AccountChanged) else None
-        if found is not None and isinstance(event, AccountChanged):
-            limits[found[0]] = (found[1], event.at)
+        if isinstance(event, AccountChanged):
+            limit = limits.told(event)
+            if limit is not None:
+                world.limits[limit[0]] = (limit[1], event.at)
+            world.no_offers |= offers.told(event)
         return []
 
-    async def _save(self, connection: Connection, limits: Told) -> None:
-        if limits:
-            await db.save_limits(connection, limits)
+    async def _save(self, connection: Connection, world: Told) -> None:
+        if world.limits:
+            await db.save_limits(connection, world.limits)
+        if world.no_offers:
+            await db.save_offers(connection, world.no_offers)

@@ -6,27 +6,17 @@ same, and a record of each call would cost a fifth of the whole sender.
 
 from collections import Counter
 
-from opentelemetry import metrics
+from panier_common import telemetry
 
 from panier_sender.errors import Class
 from panier_sender.line import Entry
 
-_METER = metrics.get_meter("panier")
-
-CALLS = _METER.create_counter("panier.graph.calls", description="Graph API calls, by class of answer and code.")
-CALL_SECONDS = _METER.create_histogram("panier.graph.call", unit="s", description="Time of a Graph API call.")
-SEND_SECONDS = _METER.create_histogram(
-    "panier.send.latency", unit="s", description="From the request for a message until Meta accepted it."
-)
-REPLY_SECONDS = _METER.create_histogram(
-    "panier.reply",
-    unit="s",
-    description="From the customer's message, by Meta's clock of whole seconds, until Meta accepted an answer.",
-)
-RESENT = _METER.create_counter(
-    "panier.graph.resent", description="Messages sent again because no status proved the call in doubt."
-)
-RECEIPTS = _METER.create_counter("panier.receipts", description="Messages marked read, by outcome.")
+CALLS = telemetry.counter("panier.graph.calls")
+CALL_SECONDS = telemetry.histogram("panier.graph.call")
+SEND_SECONDS = telemetry.histogram("panier.send.latency")
+REPLY_SECONDS = telemetry.histogram("panier.reply")
+RESENT = telemetry.counter("panier.graph.resent")
+RECEIPTS = telemetry.counter("panier.receipts")
 
 SAMPLES_PER_SECOND = 50
 
@@ -47,12 +37,13 @@ class Calls:
         if seconds <= 0 or self._samples >= SAMPLES_PER_SECOND:
             return
         self._samples += 1
-        CALL_SECONDS.record(seconds, {"class": kind.value})
+        trace = telemetry.during(entry.traceparent)
+        CALL_SECONDS.record(seconds, {"class": kind.value}, trace)
         if kind is Class.ACCEPTED:
             # Other clocks than ours stamped these: one that is ahead must not make a negative latency.
-            SEND_SECONDS.record(max(now - entry.requested_at.timestamp(), 0.0), {"lane": entry.lane})
+            SEND_SECONDS.record(max(now - entry.requested_at.timestamp(), 0.0), {"lane": entry.lane}, trace)
             if entry.answers_at is not None:
-                REPLY_SECONDS.record(max(now - entry.answers_at.timestamp(), 0.0))
+                REPLY_SECONDS.record(max(now - entry.answers_at.timestamp(), 0.0), context=trace)
 
     def flush(self) -> None:
         for (kind, code), count in self._counted.items():

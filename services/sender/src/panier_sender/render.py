@@ -21,15 +21,15 @@ _OFFSET = 100  # Meta's only one: amounts of BRL and INR, both of two decimals
 _encode = msgspec.json.Encoder().encode
 
 
-def request_body(message: o.Message, customer: Customer, conversation: str, message_id: str) -> bytes:
-    """The whole body of the call. `message_id` comes back in every status of the message."""
+def request_body(message: o.Message, customer: Customer, conversation: str, callback: str) -> bytes:
+    """The whole body of the call. `callback` comes back in every status of the message."""
     return _encode(
         {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             **addressed(customer, conversation),
             **content(message),
-            "biz_opaque_callback_data": message_id,
+            "biz_opaque_callback_data": callback,
         }
     )
 

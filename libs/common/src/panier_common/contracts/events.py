@@ -428,6 +428,41 @@ class FloorReturned(Event, frozen=True):
     at: datetime
 
 
+class ErasureRequested(Event, frozen=True):
+    """A person of the shop asks to forget a customer. `key` is the idempotency key; the answer is kept by it.
+
+    `conversations` are all that the customer has with this number, `ids` the ids that were shown in them.
+    """
+
+    ce_type: ClassVar[str] = "panier.erasure.requested.v1"
+    conversation: str
+    phone_number_id: str
+    conversations: tuple[str, ...]
+    ids: tuple[str, ...]
+    key: str
+    by: str
+    at: datetime
+
+
+class CustomerErased(Event, frozen=True):
+    """Nothing stands in the way: whoever keeps rows of this conversation forgets them. `ids` are the customer's."""
+
+    ce_type: ClassVar[str] = "panier.customer.erased.v1"
+    conversation: str
+    phone_number_id: str
+    ids: tuple[str, ...]
+    at: datetime
+
+
+class RecipientErased(Event, frozen=True):
+    """The same for what is kept by number: messages of these conversations that wait are not sent any more."""
+
+    ce_type: ClassVar[str] = "panier.recipient.erased.v1"
+    phone_number_id: str
+    conversations: tuple[str, ...]
+    at: datetime
+
+
 class Template(msgspec.Struct, frozen=True, omit_defaults=True):
     """A template approved by Meta; `body` are the texts for its body's placeholders, in order."""
 

@@ -1,0 +1,63 @@
+"""Until when the numbers' access tokens are good, as Meta says of each: a token that ends unnoticed stops its number.
+
+Meta announces no end; it tells one who asks. Neither a token nor an address with one in it is ever logged.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+from panier_common import telemetry
+from panier_common.shops import ShopDirectory
+
+from panier_sender.graph import Graph
+from panier_sender.tokens import Tokens
+
+EVERY_SECONDS = 3600.0
+AGAIN_SECONDS = 60.0
+CALL_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Expiry:
+    """Asks Meta once an hour, for a number without an answer once a minute; the figures are those of the metrics."""
+
+    def __init__(self, graph: Graph, tokens: Tokens, shops: ShopDirectory) -> None:
+        self._graph, self._tokens, self._shops = graph, tokens, shops
+        self.ends: dict[str, float] = {}
+        self.checked_at: float | None = None
+
+    async def run(self) -> None:
+        telemetry.gauge("panier.token.expires_timestamp_seconds", lambda: _by_number(self.ends))
+        telemetry.gauge(
+            "panier.token.checked_timestamp_seconds",
+            lambda: [] if self.checked_at is None else [(self.checked_at, {})],
+        )
+        while True:
+            complete = self._shops.loaded and await self.ask()
+            await asyncio.sleep(EVERY_SECONDS if complete else AGAIN_SECONDS if self._shops.loaded else 1.0)
+
+    async def ask(self, now: Callable[[], float] = time.time) -> bool:
+        """Ask about every number; whether Meta answered about all."""
+        numbers = list(self._shops.by_number)
+        self.ends = {number: end for number, end in self.ends.items() if number in self._shops.by_number}
+        complete = True
+        for number in numbers:
+            token = self._tokens.of(number)
+            end = None if token is None else await self._graph.token_end(token, CALL_SECONDS)
+            if end is None:
+                complete = False
+                log.warning("Meta does not say until when a token is good", number=number, given=token is not None)
+            elif end:
+                self.ends[number] = end
+            else:
+                self.ends.pop(number, None)
+        if complete:
+            self.checked_at = now()
+        return complete
+
+
+def _by_number(ends: Mapping[str, float]) -> Iterable[tuple[float, Mapping[str, str]]]:
+    return [(end, {"number": number}) for number, end in ends.items()]
