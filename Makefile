@@ -14,11 +14,11 @@ FAULTS ?= 10
 MINUTES ?= 3
 SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench proof proof-bites storm kills fuzz tracing-cost audit clean-data
+.PHONY: help setup run demo test check generate bench proof proof-bites proof-simulated proof-bites-simulated storm kills fuzz tracing-cost cluster audit clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+		printf '  make %-21s %s\n' "$$name" "$$text"; done
 
 setup: ## install what is locked into .venv (the other commands do it by themselves)
 	@python3 cli/bootstrap.py
@@ -61,6 +61,12 @@ proof: setup ## the fault proof: customers shop while things break, checked agai
 proof-bites: setup ## the proof with guarantees switched off one at a time: each must make it fail
 	$(BIN)/python -m panier_proof.bites
 
+proof-simulated: setup ## the proof on simulated engines, by seeds
+	$(BIN)/python -m panier_proof.simulated --seeds 3 --customers 60 --faults 10 --seconds 15
+
+proof-bites-simulated: setup ## faults planted in the code one at a time, judged by the simulated proof
+	PYTHONHASHSEED=0 $(BIN)/python -m panier_proof.simulated.bites
+
 storm: setup ## ten minutes of 500 messages a second through the sender, all faults of the simulator on
 	$(BIN)/python -m panier_bench.storm $(STORM)
 
@@ -72,6 +78,9 @@ fuzz: setup ## ten minutes of broken webhooks through the translator
 
 tracing-cost: setup ## what tracing one action in ten costs the runner, in paired rounds
 	$(BIN)/python -m panier_bench.tracing
+
+cluster: setup ## the overlays on a real API server with kwok nodes (the first time builds it: 15 minutes)
+	$(BIN)/pytest -v tests/deploy/cluster/on_a_cluster.py
 
 audit: setup ## ask osv.dev for known holes in what is locked (not part of check: it turns red by itself)
 	$(BIN)/python cli/audit.py

@@ -35,7 +35,7 @@ def _panel(panel: Panel) -> timeseries.Panel | stat.Panel:
     built.title(panel.title).unit(panel.unit).datasource(SOURCE).span(WIDTH).description(panel.says)
     for n, (expr, legend_format) in enumerate(panel.queries):
         query = prometheus.Dataquery().expr(expr).legend_format(legend_format).ref_id(chr(ord("A") + n))
-        built.with_target(query)
+        built.with_target(query.exemplar("_bucket" in expr))
     return built
 
 

@@ -38,12 +38,10 @@ def _strimzi(kind: str, name: str, spec: Manifest, component: str) -> Manifest:
 
 def topic(of: Topic) -> Manifest:
     config: Manifest = {
-        "cleanup.policy": of.cleanup,
+        **of.settings,
         "max.message.bytes": MAX_RECORD_BYTES,
         "min.insync.replicas": REPLICAS - 1,
     }
-    if of.cleanup == "delete":
-        config["retention.ms"] = of.retention_ms
     spec = {"partitions": DEFAULT_PARTITIONS, "replicas": REPLICAS, "config": config}
     return _strimzi("KafkaTopic", of.name, spec, "topic")
 
@@ -82,14 +80,17 @@ def users() -> Iterator[Manifest]:
 
 
 def database(service: str) -> Manifest:
-    """One cluster a service: they fail, are restored and grow each on their own. Sizes are patched by overlays."""
+    """One cluster a service: they fail, are restored and grow each on their own. Sizes are patched by overlays.
+
+    The owner is the migrating job alone; the service's role gets its rights from that job.
+    """
     name = f"panier-{service}-db"
-    owner = f"panier_{service}"
+    role = f"panier_{service}"
     extensions = ["CREATE EXTENSION IF NOT EXISTS pg_trgm", "CREATE EXTENSION IF NOT EXISTS unaccent"]
     setup: Manifest = {
-        "database": owner,
-        "owner": owner,
-        "secret": {"name": f"panier-{service}-database"},
+        "database": role,
+        "owner": f"{role}_owner",
+        "secret": {"name": f"panier-{service}-owner"},
         "encoding": "UTF8",
         "localeCollate": "C.UTF-8",
         "localeCType": "C.UTF-8",
@@ -97,9 +98,10 @@ def database(service: str) -> Manifest:
     }
     if service == "catalog":
         setup["postInitApplicationSQL"] = extensions
-    return _object(
-        "postgresql.cnpg.io/v1", "Cluster", name, {"bootstrap": {"initdb": setup}}, "database", **{"panier/of": service}
-    )
+    secret = {"name": f"panier-{service}-database"}
+    roles = [{"name": role, "ensure": "present", "login": True, "passwordSecret": secret}]
+    spec = {"bootstrap": {"initdb": setup}, "managed": {"roles": roles}}
+    return _object("postgresql.cnpg.io/v1", "Cluster", name, spec, "database", **{"panier/of": service})
 
 
 def backup(service: str) -> Manifest:
@@ -113,23 +115,27 @@ def backup(service: str) -> Manifest:
     return _object("postgresql.cnpg.io/v1", "ScheduledBackup", f"panier-{service}-db", spec, "database")
 
 
-def database_secret(service: str) -> Manifest:
-    """Name and password for PostgreSQL and the address for the service, from one password in the store."""
-    role = f"panier_{service}"
-    url = f"postgresql://{role}:{{{{ .password }}}}@panier-{service}-db-rw:5432/{role}?sslmode=require"
-    spec = {
-        "refreshInterval": "5m",
-        "secretStoreRef": {"kind": "ClusterSecretStore", "name": "panier"},
-        "target": {
-            "template": {
-                "type": "kubernetes.io/basic-auth",
-                "metadata": {"labels": {"cnpg.io/reload": "true"}},
-                "data": {"username": role, "password": "{{ .password }}", "url": url},
-            }
-        },
-        "data": [{"secretKey": "password", "remoteRef": {"key": "panier/databases", "property": service}}],
-    }
-    return _object("external-secrets.io/v1", "ExternalSecret", f"panier-{service}-database", spec, "secret")
+def database_secrets(service: str) -> Iterator[Manifest]:
+    """Names and passwords for PostgreSQL and the addresses for the service and the job that migrates its tables."""
+    database = f"panier_{service}"
+    for role, name, password in (
+        (database, f"panier-{service}-database", service),
+        (f"{database}_owner", f"panier-{service}-owner", f"{service}-owner"),
+    ):
+        url = f"postgresql://{role}:{{{{ .password }}}}@panier-{service}-db-rw:5432/{database}?sslmode=require"
+        spec = {
+            "refreshInterval": "5m",
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": "panier"},
+            "target": {
+                "template": {
+                    "type": "kubernetes.io/basic-auth",
+                    "metadata": {"labels": {"cnpg.io/reload": "true"}},
+                    "data": {"username": role, "password": "{{ .password }}", "url": url},
+                }
+            },
+            "data": [{"secretKey": "password", "remoteRef": {"key": "panier/databases", "property": password}}],
+        }
+        yield _object("external-secrets.io/v1", "ExternalSecret", name, spec, "secret")
 
 
 def scaling(service: str) -> Manifest:
@@ -206,7 +212,9 @@ def manifests() -> dict[str, list[Manifest]]:
         "platform/kafka/users.yaml": list(users()),
         "platform/postgres/clusters.yaml": [database(service) for service in WITH_DATABASE],
         "platform/postgres/backups.yaml": [backup(service) for service in WITH_DATABASE],
-        "components/external-secrets/databases.yaml": [database_secret(service) for service in WITH_DATABASE],
+        "components/external-secrets/databases.yaml": [
+            secret for service in WITH_DATABASE for secret in database_secrets(service)
+        ],
         "components/kafka-tls/clients.yaml": list(clients()),
         "components/autoscaling/scaled-objects.yaml": [scaling(service) for service in SCALED],
     }

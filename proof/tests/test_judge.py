@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from panier_proof.evidence import Accepted, Letter, OrderEvent
 from panier_proof.judge import counted, judged, report_counts
-from panier_proof.judge.answers import answer_seconds, doubled_sends
+from panier_proof.judge.answers import doubled_sends
 from panier_proof.ledger import Act, Payment
 
 from .books import CONVERSATION, ORDER, Books
@@ -246,16 +246,6 @@ def test_a_message_sent_again_in_doubt_is_counted_and_no_break() -> None:
     books.evidence.accepted.append(Accepted(97, books.evidence.accepted[0].id, "c-1", 30.0))
     assert doubled_sends(books.evidence) == 1
     assert broken(books) == set()
-
-
-def test_how_long_customers_waited_is_told() -> None:
-    books = Books()
-    for act in books.page.acts:
-        [request] = [request.id for request in books.evidence.requested if request.answers == act.wamid]
-        n = next(n for n, message in enumerate(books.evidence.accepted) if message.id == request)
-        books.evidence.accepted[n] = msgspec.structs.replace(books.evidence.accepted[n], at=act.at + 0.5)
-    books.evidence.accepted[0] = msgspec.structs.replace(books.evidence.accepted[0], at=books.page.acts[0].at + 60)
-    assert answer_seconds(books.ledger, books.evidence) == {"p50": 0.5, "p90": 0.5, "p99": 0.5, "max": 60.0}
 
 
 def test_an_event_published_again_is_no_second_event() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from panier_proof import shop
-from panier_proof.plan import KINDS, make_plan
+from panier_proof.plan import KINDS, ORDERLY, make_plan
 from panier_proof.script import Edit, Order, Settle, scripts
 
 
@@ -38,6 +38,11 @@ def test_a_zombie_sleeps_longer_than_its_session() -> None:
 def test_only_the_kinds_that_were_asked_for() -> None:
     assert set(make_plan(1, 10, 6, 60, ("kill", "poison")).counts()) == {"kill", "poison"}
     assert make_plan(1, 10, 6, 60, ()).faults == ()
+
+
+def test_what_is_done_on_purpose_comes_only_when_it_is_asked_for() -> None:
+    assert set(make_plan(1, 10, 30, 600).counts()) == set(KINDS)
+    assert make_plan(1, 10, 3, 240, (*ORDERLY, "scale")).counts() == {"drain": 1, "roll": 1, "scale": 1}
 
 
 def test_edits_come_before_a_customers_first_order() -> None:

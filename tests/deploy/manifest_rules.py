@@ -68,6 +68,16 @@ def pods_are_restricted(objects: list[Object]) -> Iterator[str]:
             yield f"{name}: the container is not locked down"
 
 
+def namespaces_refuse_other_pods(objects: list[Object]) -> Iterator[str]:
+    """By the cluster itself: what is not restricted is refused, and told to whoever applies it."""
+    for one in objects:
+        if one["kind"] == "Namespace":
+            labels = one["metadata"].get("labels", {})
+            for mode in ("enforce", "warn"):
+                if labels.get(f"pod-security.kubernetes.io/{mode}") != "restricted":
+                    yield f"{name_of(one)} does not {mode} restricted pods"
+
+
 def service_links_are_off(objects: list[Object]) -> Iterator[str]:
     """A Service `panier-ingest` would set PANIER_INGEST_PORT to `tcp://…` in every pod of the namespace."""
     for name, _, pod in workloads(objects):
@@ -233,6 +243,7 @@ def _references(pod: Object) -> Iterator[tuple[str, str]]:
 RULES = (
     no_secret_is_written_down,
     pods_are_restricted,
+    namespaces_refuse_other_pods,
     service_links_are_off,
     resources_are_bounded,
     probes_name_ports,

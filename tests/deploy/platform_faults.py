@@ -42,6 +42,7 @@ def _listener(objects: Objects, n: int) -> Any:
 
 PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
     (rules.engines_find_what_they_name, "panier-cart-database", lambda o: o.pop("ExternalSecret panier-cart-database")),
+    (rules.engines_find_what_they_name, "panier-cart-owner", lambda o: o.pop("ExternalSecret panier-cart-owner")),
     (rules.engines_find_what_they_name, "monitoring.sql", lambda o: o.pop("ConfigMap panier-postgres")),
     (rules.engines_find_what_they_name, "panier-keda", lambda o: o.pop("KafkaUser panier-keda")),
     (rules.engines_find_what_they_name, "access-key-id", lambda o: o.pop("ExternalSecret panier-backups")),
@@ -79,6 +80,13 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         rules.services_are_spread,
         "not spread",
         lambda o: _spec(o, "Deployment panier-cart")["template"]["spec"].pop("topologySpreadConstraints"),
+    ),
+    (
+        rules.services_are_spread,
+        "that is away",
+        lambda o: _spec(o, "Deployment panier-cart")["template"]["spec"]["topologySpreadConstraints"][0].pop(
+            "nodeTaintsPolicy"
+        ),
     ),
     (rules.autoscalers_fit, "says itself", lambda o: _spec(o, "Deployment panier-cart").update(replicas=2)),
     (rules.autoscalers_fit, "no loop reads", lambda o: _trigger(o).update(consumerGroup="panier.cart.talks")),

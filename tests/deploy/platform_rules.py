@@ -134,6 +134,8 @@ def services_are_spread(objects: list[Object]) -> Iterator[str]:
             over = {spread["topologyKey"] for spread in pod.get("topologySpreadConstraints", [])}
             if over != {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}:
                 yield f"{name}: is not spread over zones and nodes"
+            if any(spread.get("nodeTaintsPolicy") != "Honor" for spread in pod.get("topologySpreadConstraints", [])):
+                yield f"{name}: a zone that is away keeps its pods from the others"
 
 
 def loops() -> set[str]:
@@ -261,7 +263,8 @@ def engines_find_what_they_name(objects: list[Object]) -> Iterator[str]:
         match one["kind"]:
             case "Cluster":
                 setup = spec["bootstrap"]["initdb"]
-                wanted += [(name, (setup["secret"]["name"], key), made) for key in ("username", "password")]
+                secrets = [setup["secret"], *(role["passwordSecret"] for role in spec["managed"]["roles"])]
+                wanted += [(name, (of["name"], key), made) for of in secrets for key in ("username", "password")]
                 references = [
                     *setup["postInitApplicationSQLRefs"]["configMapRefs"],
                     *spec["monitoring"]["customQueriesConfigMap"],

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from typing import Any
 
 import promql_parser as promql
 import yaml
+from panier_common.conventions import METRICS
 
 ROOT = pathlib.Path(__file__).parents[2]
 DASHBOARDS: dict[str, Any] = {
@@ -19,36 +19,8 @@ DASHBOARDS: dict[str, Any] = {
 
 # What Prometheus and the scrape configurations put on every series.
 TARGET = {"service", "pod", "namespace", "job", "instance"}
-# The labels of our metrics that have any. A test over the running stack compares what it can with what is exposed.
-LABELS: dict[str, set[str]] = {
-    "panier_batch_seconds": {"loop"},
-    "panier_dead_letters_total": {"loop"},
-    "panier_duplicates_total": {"loop", "kind"},
-    "panier_graph_call_seconds": {"class"},
-    "panier_graph_calls_total": {"class", "code"},
-    "panier_ingest_batch_records_total": {"topic"},
-    "panier_ingest_batch_seconds_total": {"topic"},
-    "panier_ingest_batches_total": {"topic"},
-    "panier_ingest_payment_notifications_total": {"status"},
-    "panier_ingest_updates_total": {"kind"},
-    "panier_ingest_webhooks_total": {"status"},
-    "panier_journal_messages": {"state"},
-    "panier_lag_records": {"topic"},
-    "panier_lag_seconds": {"topic"},
-    "panier_number_rate": {"number"},
-    "panier_numbers_held": {"reason"},
-    "panier_orders_total": {"what"},
-    "panier_provider_call_seconds": {"provider"},
-    "panier_provider_calls_total": {"provider", "what", "outcome"},
-    "panier_provider_waiting": {"provider"},
-    "panier_provider_waiting_seconds": {"provider"},
-    "panier_publish_seconds": {"loop"},
-    "panier_published_total": {"topic"},
-    "panier_receipts_total": {"outcome"},
-    "panier_records_total": {"loop", "topic", "outcome"},
-    "panier_send_latency_seconds": {"lane"},
-    "panier_waits_total": {"loop"},
-}
+# The labels of our metrics. A test over the running stack compares what it can with what is exposed.
+LABELS: dict[str, set[str]] = {metric.exposed: set(metric.labels) for metric in METRICS}
 # Of others: prometheus_client's process figures, kubelet's volumes, CloudNativePG's default queries. Kafka's are
 # those that the rules of the JMX exporter make (deploy/k8s/platform/kafka/metrics.yaml).
 _FOREIGN: dict[str, tuple[str, set[str]]] = {
@@ -106,14 +78,13 @@ def _with_values(expr: str) -> str:
 def known() -> dict[str, tuple[str, frozenset[str]]]:
     """Kind and labels of every metric by its name, histograms as the three series they are."""
     found: dict[str, tuple[str, set[str]]] = {name: ("gauge", set()) for name in RECORDED}
-    page = (ROOT / "docs" / "telemetry.md").read_text("utf-8")
-    for name, kind in re.findall(r"^\| `(panier_\w+)` \| [^|]+ \| (\w+) \|", page, re.M):
-        labels = LABELS.get(name, set())
-        if kind == "histogram":
-            found[f"{name}_bucket"] = ("counter", labels | {"le"})
-            found |= {f"{name}_{part}": ("counter", labels) for part in ("count", "sum")}
+    for metric in METRICS:
+        labels = set(metric.labels)
+        if metric.kind == "histogram":
+            found[f"{metric.exposed}_bucket"] = ("counter", labels | {"le"})
+            found |= {f"{metric.exposed}_{part}": ("counter", labels) for part in ("count", "sum")}
         else:
-            found[name] = (kind, labels)
+            found[metric.exposed] = (metric.kind, labels)
     for query, asked in database_queries().items():
         columns = {name: what["usage"] for column in asked["metrics"] for name, what in column.items()}
         labels = {name for name, usage in columns.items() if usage == "LABEL"}

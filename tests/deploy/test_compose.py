@@ -137,7 +137,10 @@ def test_the_databases_of_compose_are_those_of_the_services() -> None:
     for service in WITH_DATABASE:
         name = f"PANIER_{service.upper()}_DATABASE"
         own = f"postgresql://panier_{service}:${{{name}_PASSWORD}}@postgres:5432/panier_{service}"
-        assert urls[f"{name}_URL"] == COMPOSE["services"][service]["environment"][f"{name}_URL"] == own
+        assert COMPOSE["services"][service]["environment"][f"{name}_URL"] == own
+        assert (
+            urls[f"{name}_URL"] == f"postgresql://postgres:${{PANIER_POSTGRES_PASSWORD}}@postgres:5432/panier_{service}"
+        )
 
 
 def test_a_missing_password_stops_the_making_of_databases(tmp_path: pathlib.Path) -> None:

@@ -19,6 +19,7 @@ from manifest_rules import (
     admin_ports_stay_inside,
     images_have_a_version,
     name_of,
+    namespaces_refuse_other_pods,
     no_secret_is_written_down,
     pods_are_restricted,
     ports_are_those_listened_on,
@@ -39,8 +40,6 @@ OVERLAYS = sorted(path for path in (ROOT / "deploy" / "k8s" / "overlays").iterdi
 DEV, PRODUCTION = (ROOT / "deploy" / "k8s" / "overlays" / name for name in ("dev", "production"))
 KUBERNETES = "1.37"
 SCHEMAS = pathlib.Path(__file__).parent / "schemas"
-# Whose definitions no package registry has: rules and documents are all that holds them.
-UNCHECKED = {"postgresql.cnpg.io/v1", "barmancloud.cnpg.io/v1"}
 
 # kustomize is built on the first machine that has none.
 pytestmark = pytest.mark.timeout(900)
@@ -61,8 +60,6 @@ def all_problems(objects: list[Object]) -> list[str]:
 def errors_of(one: Object) -> list[str]:
     """What the API server would refuse, field by field, those included that nobody knows."""
     group, _, version = one["apiVersion"].rpartition("/")
-    if one["apiVersion"] in UNCHECKED:
-        return []
     if "." not in group or (group.endswith(".k8s.io") and group != "gateway.networking.k8s.io"):
         try:
             kubernetes_validate.validate(one, KUBERNETES, strict=True)
@@ -165,6 +162,11 @@ def env(objects: dict[str, Object], variable: str, **given: object) -> None:
     container(objects)["env"] = [*others, *([{"name": variable, **given}] if given else [])]
 
 
+def unlabel(objects: dict[str, Object], mode: str) -> None:
+    [namespace] = [one for one in objects.values() if one["kind"] == "Namespace"]
+    namespace["metadata"]["labels"].pop(f"pod-security.kubernetes.io/{mode}")
+
+
 FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
     (no_secret_is_written_down, "PANIER_ADMIN_TOKEN", lambda o: env(o, "PANIER_ADMIN_TOKEN", value="hunter2")),
     (no_secret_is_written_down, "BROKER", lambda o: env(o, "BROKER", value="sasl://panier:hunter2@kafka")),
@@ -180,6 +182,8 @@ FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
     (pods_are_restricted, "host", lambda o: pod(o).update(hostNetwork=True)),
     (pods_are_restricted, "locked", lambda o: container(o)["securityContext"].update(readOnlyRootFilesystem=False)),
     (pods_are_restricted, "locked", lambda o: container(o, "Job panier-topics").pop("securityContext")),
+    (namespaces_refuse_other_pods, "not enforce", lambda o: unlabel(o, "enforce")),
+    (namespaces_refuse_other_pods, "not warn", lambda o: unlabel(o, "warn")),
     (service_links_are_off, "overwrite", lambda o: pod(o).pop("enableServiceLinks")),
     (resources_are_bounded, "limits without memory", lambda o: container(o)["resources"]["limits"].pop("memory")),
     (probes_name_ports, "readinessProbe", lambda o: container(o)["readinessProbe"]["httpGet"].update(port="http")),
@@ -229,6 +233,10 @@ def test_a_planted_fault_is_found(rule: Callable[..., Any], says: str, fault: Fa
     assert says in "\n".join(rule(list(objects.values())))
 
 
+def test_every_rule_has_a_fault_that_it_finds() -> None:
+    assert {rule for rule, _, _ in FAULTS} == {*RULES, *platform_rules.RULES}
+
+
 REFERENCES: list[tuple[str, Fault]] = [
     ("panier-admin word", lambda o: env(o, "X", valueFrom={"secretKeyRef": {"name": "panier-admin", "key": "word"}})),
     ("panier-other", lambda o: container(o).update(envFrom=[{"configMapRef": {"name": "panier-other"}}])),
@@ -252,6 +260,12 @@ def test_a_misspelt_field_is_found() -> None:
     assert "'tsl'" in "".join(errors_of(objects["Kafka panier"]))
     objects["ScaledObject panier-cart"]["spec"]["maxReplicas"] = 3
     assert "'maxReplicas'" in "".join(errors_of(objects["ScaledObject panier-cart"]))
+    objects["Cluster panier-cart-db"]["spec"]["postgresql"]["synchronous"]["method"] = "some"
+    assert "'some'" in "".join(errors_of(objects["Cluster panier-cart-db"]))
+    objects["ScheduledBackup panier-cart-db"]["spec"]["cron"] = "0 0 2 * * *"
+    assert "'cron'" in "".join(errors_of(objects["ScheduledBackup panier-cart-db"]))
+    objects["ObjectStore panier-postgres"]["spec"]["configuration"]["destination"] = "s3://elsewhere/"
+    assert "'destination'" in "".join(errors_of(objects["ObjectStore panier-postgres"]))
 
 
 _spec = importlib.util.spec_from_file_location("refuse_tags", ROOT / "deploy" / "refuse_tags.py")

@@ -38,7 +38,7 @@ SELDOM = {
     "panier_provider_waiting_seconds",
     "panier_waits_total",
 }
-_OF_THE_EXPORTER = {"__name__", "otel_scope_name", "otel_scope_schema_url", "otel_scope_version", "le"}
+_OF_THE_EXPORTER = {"__name__", "le"}
 _OF_THE_SCRAPE = {"service", "instance", "job"}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from known_settings import ROOT, SERVICES
-from programs import kustomize
+from programs import actionlint, kustomize
 
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
 JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]
@@ -51,6 +51,27 @@ def test_zizmor_finds_planted_faults_and_no_others(old: str, new: str, tmp_path:
     assert old in WORKFLOW.read_text("utf-8")
     planted.write_text(WORKFLOW.read_text("utf-8").replace(old, new), encoding="utf-8")
     assert zizmor(planted).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("${{ matrix.folder }}", "${{ matrix.path }}"),
+        ("steps.build.outputs", "steps.builder.outputs"),
+        ("github.repository_owner", "github.repository_boss"),
+    ],
+)
+def test_actionlint_finds_planted_faults_and_no_others(old: str, new: str, tmp_path: pathlib.Path) -> None:
+    def found(path: pathlib.Path) -> str:
+        # Scripts within the workflow are read by people: shellcheck is on some machines and not on others.
+        command = [actionlint(), "-shellcheck=", "-pyflakes=", "-no-color", path]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    assert found(WORKFLOW) == ""
+    planted = tmp_path / "release.yml"
+    assert old in WORKFLOW.read_text("utf-8")
+    planted.write_text(WORKFLOW.read_text("utf-8").replace(old, new, 1), encoding="utf-8")
+    assert "is not defined" in found(planted)
 
 
 def test_every_image_that_is_deployed_is_built() -> None:

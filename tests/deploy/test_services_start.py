@@ -27,6 +27,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from known_settings import ROOT, SERVICES, WITH_DATABASE
 from manifest_rules import workloads
 from panier_cli.engines.postgres import binaries
+from panier_cli.stack.databases import on
 from panier_common.kafka import apply_topics
 from platform_rules import of_kind
 from pods import Cluster, Running, stop_in_time, until_ready
@@ -50,7 +51,7 @@ async def _forget(server: str) -> None:
     try:
         for service in WITH_DATABASE:
             await admin.execute(f"DROP DATABASE panier_{service} WITH (FORCE)")
-            await admin.execute(f"DROP ROLE panier_{service}")
+            await admin.execute(f"DROP ROLE panier_{service}, panier_{service}_owner")
     finally:
         await admin.close()
 
@@ -108,7 +109,11 @@ async def _prepare(kafka: SecuredKafka, users: list[dict[str, object]]) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(
-    overlay: str, databases: dict[str, str], secured: SecuredKafka | None, request: pytest.FixtureRequest
+    overlay: str,
+    databases: dict[str, str],
+    postgres: str,
+    secured: SecuredKafka | None,
+    request: pytest.FixtureRequest,
 ) -> Cluster:
     """The overlay, its references given values, and every job done."""
     address = str(request.getfixturevalue("kafka")) if secured is None else secured.tls
@@ -123,6 +128,7 @@ def cluster(
             ("panier-meta", "verify-token"): "verify-token",
             ("panier-shop-tokens", "BOULANGERIE_TOKEN"): "access-token",
             **{(f"panier-{service}-database", "url"): url for service, url in databases.items()},
+            **{(f"panier-{service}-owner", "url"): on(postgres, f"panier_{service}") for service in databases},
         },
         volumes={"shops": ROOT / "examples" / "bakery", **certificates},
     )

@@ -28,6 +28,7 @@ from panier_proof.screen import Screen
 from panier_proof.settings import Run, folder, prepare_environment
 
 _BROKERS = (1, 3)
+_KINDS = (*plans.KINDS, *plans.ORDERLY)
 
 
 def main(
@@ -35,7 +36,7 @@ def main(
     faults: Annotated[int, typer.Option(min=0, help="How many faults of the plan.")] = 10,
     minutes: Annotated[float, typer.Option(min=0.2, help="How long customers come and faults strike.")] = 3.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
-    kinds: Annotated[str, typer.Option(help=f"Only these kinds of faults, of {', '.join(plans.KINDS)}.")] = "",
+    kinds: Annotated[str, typer.Option(help=f"Only these kinds of faults, of {', '.join(_KINDS)}.")] = "",
     brokers: Annotated[int, typer.Option(help="1, or 3 with replication factor 3 and two in sync.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Processes of each service that may have several.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, help="Customers in the shop at one moment, at most.")] = 60,
@@ -45,8 +46,8 @@ def main(
 ) -> None:
     """Customers shop while things break; then the ledger is compared with the shop."""
     chosen = tuple(filter(None, kinds.split(","))) or plans.KINDS
-    if brokers not in _BROKERS or set(chosen) - set(plans.KINDS):
-        raise typer.BadParameter(f"brokers: 1 or 3; kinds: {', '.join(plans.KINDS)}")
+    if brokers not in _BROKERS or set(chosen) - set(_KINDS):
+        raise typer.BadParameter(f"brokers: 1 or 3; kinds: {', '.join(_KINDS)}")
     if without and without not in BITES:
         raise typer.BadParameter(f"--without is one of {', '.join(BITES)}")
     at = folder()

@@ -4,29 +4,43 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 
 from panier_cli.stack.keeper import Keeper
 from panier_cli.stack.local import LocalStack, ServiceProcess
 
 from panier_proof import plan as p
+from panier_proof.orderly import Operator
 from panier_proof.phone import Simulator
 from panier_proof.poison import Planter
+from panier_proof.waits import Spell
 
 Tell = Callable[[str], None]
 _ALIVE_SECONDS = 30.0
 
 
 class Havoc:
-    """`struck` are the faults that found something to strike."""
+    """`struck` are the faults that found something to strike, `spells` how long each went on."""
 
-    def __init__(self, stack: LocalStack, simulator: Simulator, planter: Planter, plan: p.Plan, tell: Tell) -> None:
+    def __init__(
+        self,
+        stack: LocalStack,
+        simulator: Simulator,
+        planter: Planter,
+        operator: Operator,
+        plan: p.Plan,
+        tell: Tell,
+    ) -> None:
         self._stack = stack
         self._simulator = simulator
         self._planter = planter
+        self._operator = operator
+        self._one_by_one = asyncio.Lock()
         self._plan = plan
         self._tell = tell
         self.struck: list[p.Fault] = []
+        self.spells: list[Spell] = []
 
     async def run(self) -> None:
         """From the first fault to the last, each at its time; returns when all of them are over."""
@@ -37,8 +51,12 @@ class Havoc:
 
     async def _at_its_time(self, fault: p.Fault, began: float) -> None:
         await asyncio.sleep(max(0.0, began + fault.at - asyncio.get_running_loop().time()))
-        self._tell(f"{fault.at:6.1f} s  {fault.says}")
-        await self._strike(fault)
+        # Nobody drains a node in the middle of a roll-out.
+        async with self._one_by_one if fault.kind in p.ORDERLY else contextlib.nullcontext():
+            self._tell(f"{fault.at:6.1f} s  {fault.says}")
+            since = time.time()
+            await self._strike(fault)
+            self.spells.append(Spell(fault.kind, since, time.time()))
         self.struck.append(fault)
 
     async def _strike(self, fault: p.Fault) -> None:
@@ -51,6 +69,10 @@ class Havoc:
                 await _signal(self._engine(fault), signal.SIGKILL)
             case "scale":
                 await self._scale(fault)
+            case "roll":
+                await self._operator.roll()
+            case "drain":
+                await self._operator.drain()
             case "graph":
                 await self._simulator.use_faults(p.graph_trouble(self._plan.webhooks))
                 await asyncio.sleep(fault.seconds)

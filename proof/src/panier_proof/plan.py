@@ -11,9 +11,11 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["kill", "stop", "kill_broker", "kill_database", "scale", "graph", "poison"]
+Kind = Literal["kill", "stop", "kill_broker", "kill_database", "scale", "graph", "poison", "roll", "drain"]
 
 KINDS: tuple[Kind, ...] = ("kill", "stop", "kill_broker", "kill_database", "scale", "graph", "poison")
+# What is done on purpose and in order: only when it is asked for.
+ORDERLY: tuple[Kind, ...] = ("roll", "drain")
 KILLED = ("ingest", "catalog", "cart", "checkout", "sender", "console", "sales")
 STOPPED = KILLED
 SCALED = ("cart", "checkout", "catalog", "sender")
@@ -93,7 +95,7 @@ def make_plan(
     """A fault for each equal part of the time, somewhere within it; every kind in turn before one comes again."""
     chance = random.Random(f"{seed}/plan")
     begin, room = seconds * _FIRST, seconds * (_LAST - _FIRST)
-    drawn = _drawn(chance, faults, [kind for kind in _DECK if kind in kinds])
+    drawn = _drawn(chance, faults, [kind for kind in (*_DECK, *ORDERLY) if kind in kinds])
     planned = tuple(
         _fault(chance, kind, begin + room * (n + chance.random()) / max(len(drawn), 1)) for n, kind in enumerate(drawn)
     )
@@ -124,3 +126,5 @@ def _fault(chance: random.Random, kind: Kind, at: float) -> Fault:
             return Fault(at, kind, "kafka", which=which)
         case "kill_database":
             return Fault(at, kind, "postgres", which=which)
+        case "roll" | "drain":
+            return Fault(at, kind, "services", which=which)

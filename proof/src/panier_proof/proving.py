@@ -22,6 +22,7 @@ from panier_proof.evidence import Evidence
 from panier_proof.havoc import Havoc
 from panier_proof.judge.findings import Finding
 from panier_proof.ledger import Ledger
+from panier_proof.orderly import Operator
 from panier_proof.phone import Simulator
 from panier_proof.plan import Plan
 from panier_proof.poison import Planter
@@ -56,7 +57,8 @@ async def prove(run: Run, plan: Plan, goods: Mapping[str, Good], at: Path, scree
         simulator = Simulator(session, stack.addresses["simulator"])
         side = ShopSide(stack, session, stack.folder.secret("PANIER_ADMIN_TOKEN"))
         await simulator.use_faults(plan.webhooks)
-        havoc = Havoc(stack, simulator, Planter(stack.engines[0].url, ledger), plan, screen.say)
+        planter, operator = Planter(stack.engines[0].url, ledger), Operator(stack, session)
+        havoc = Havoc(stack, simulator, planter, operator, plan, screen.say)
         street = Street(simulator, ledger, goods, _PATIENCE_SECONDS, run.at_once)
         keeper = Shopkeeper(side, ledger)
         await _live(street, havoc, keeper, scripts(run.seed, run.customers, plan.seconds, goods), plan, screen)
@@ -68,7 +70,8 @@ async def prove(run: Run, plan: Plan, goods: Mapping[str, Good], at: Path, scree
     seconds = time.monotonic() - began
 
     def make(findings: list[Finding]) -> report.Json:
-        told: dict[str, Any] = {"faults": havoc.struck, "struck": struck, "seconds": seconds}
+        told: dict[str, Any] = {"faults": havoc.struck, "spells": havoc.spells, "struck": struck, "seconds": seconds}
+        told["longest_stop"] = operator.longest_stop
         return report.document(
             plan, ledger, evidence, findings, **told, versions=versions, stack=about, again=run.again
         )

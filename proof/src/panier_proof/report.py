@@ -8,10 +8,11 @@ from rich.table import Table
 
 from panier_proof.evidence import Evidence
 from panier_proof.judge import counted, report_counts
-from panier_proof.judge.answers import answer_seconds, doubled_sends
+from panier_proof.judge.answers import doubled_sends
 from panier_proof.judge.findings import INVARIANTS, Finding
 from panier_proof.ledger import Ledger, story
 from panier_proof.plan import Fault, Plan
+from panier_proof.waits import Spell, by_spell, shares, waits
 
 Json = dict[str, Any]
 _STORIES = 3
@@ -29,8 +30,10 @@ def document(
     findings: Iterable[Finding],
     *,
     faults: Sequence[Fault],
+    spells: Sequence[Spell],
     struck: Mapping[str, int],
     seconds: float,
+    longest_stop: float,
     versions: Mapping[str, str],
     stack: Mapping[str, Any],
     again: str,
@@ -43,6 +46,7 @@ def document(
         )
         kinds[name] = kinds.get(name, 0) + 1
     invariants = counted(findings)
+    waited = waits(ledger, evidence)
     acts = [act for page in ledger.customers for act in page.acts]
     return {
         "seed": plan.seed,
@@ -55,12 +59,14 @@ def document(
         "dead_letters": len({(one.topic, one.partition, one.offset) for one in evidence.letters}),
         "dead_letters_planted": len(ledger.planted),
         "seconds": round(seconds, 1),
+        "longest_stop_seconds": round(longest_stop, 1),
         "versions": dict(versions),
         "orders_paid": sum(order["paid_minor"] > 0 for order in evidence.orders),
         "commands": len(ledger.commands),
         "payments": sum(len(page.payments) for page in ledger.customers),
         "messages_sent": len(evidence.accepted),
-        "answer_seconds": answer_seconds(ledger, evidence),
+        "answer_seconds": shares(waited),
+        "answer_seconds_while": by_spell(waited, spells),
         "scripts_cut_short": sum(bool(page.gave_up) for page in ledger.customers),
         "faults_planned": len(plan.faults),
         "faults_struck": len(faults),
@@ -83,6 +89,8 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         count = report["invariants"][name]
         table.add_row(words, f"[red]{count}[/red]" if count else "[green]0[/green]")
     console.print(table)
+    for kind, some in report["answer_seconds_while"].items():
+        console.print(f"answers while {kind}: {some}", highlight=False)
     console.print(", ".join(f"{name.replace('_', ' ')}: {report[name]}" for name in _TOLD), highlight=False)
 
 

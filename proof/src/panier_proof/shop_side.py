@@ -179,14 +179,27 @@ def _bodies(
 
 async def read_log(servers: str, evidence: Evidence) -> None:
     """Fill in what the topics hold."""
-    for headers, body, _ in _bodies(await read_topic(servers, "panier.inbound.v1")):
+    inbound, outbound, order = [
+        await read_topic(servers, topic) for topic in ("panier.inbound.v1", "panier.outbound.v1", "panier.order.v1")
+    ]
+    read_records(evidence, inbound, outbound, order)
+
+
+def read_records(
+    evidence: Evidence,
+    inbound: Iterable[ConsumerRecord[bytes, bytes]],
+    outbound: Iterable[ConsumerRecord[bytes, bytes]],
+    order: Iterable[ConsumerRecord[bytes, bytes]],
+) -> None:
+    """Fill in what these topics' records say."""
+    for headers, body, _ in _bodies(inbound):
         evidence.inbound.append(Inbound(body["conversation"], body["wamid"], headers.get("panier_owner", "")))
-    for headers, body, _ in _bodies(await read_topic(servers, "panier.outbound.v1")):
+    for headers, body, _ in _bodies(outbound):
         digest = hashlib.blake2b(msgspec.json.encode(body["message"]), digest_size=8).hexdigest()
         source = headers["ce_source"].rpartition("/")[2]
         told = body.get("answers") or "", body.get("lane", "answer"), digest
         evidence.requested.append(Requested(headers["ce_id"], source, body["conversation"], *told))
-    for headers, body, _ in _bodies(await read_topic(servers, "panier.order.v1")):
+    for headers, body, _ in _bodies(order):
         kind = headers["ce_type"].removeprefix("panier.").removesuffix(".v1")
         evidence.order_events.append(OrderEvent(body.get("order_id", ""), kind, headers["ce_id"]))
 

@@ -1,9 +1,10 @@
 """Turns CustomResourceDefinitions into the JSON Schemas beside this file: `python convert.py CRD.yaml …`.
 
-Where the definitions come from: KEDA 2.21.0, Gateway API 1.6.3, cert-manager 1.21.2, External Secrets 1.3.2 and
-prometheus-operator 0.85.0 as Go modules (`go mod download -json MODULE@VERSION` names the folder); Strimzi 1.2.0 by
-Maven's io.strimzi:crd-generator over io.strimzi:api. All are under the Apache License 2.0. Without descriptions and
-status, and strict: a field that a definition does not have is an error, as it is for `kubectl --validate=strict`.
+Where the definitions come from: KEDA 2.21.0, Gateway API 1.6.3, cert-manager 1.21.2, External Secrets 1.3.2,
+prometheus-operator 0.85.0 and plugin-barman-cloud 0.15.0 as Go modules (`go mod download -json MODULE@VERSION` names
+the folder); Strimzi 1.2.0 by Maven's io.strimzi:crd-generator over io.strimzi:api; see NOTICE. CloudNativePG's are made
+by cnpg.py. Without descriptions and status, and strict: a field that a definition does not have is an error, as it is
+for `kubectl --validate=strict`.
 """
 
 import json

@@ -12,27 +12,12 @@ from panier_proof.ledger import Ledger
 _LATER = "checkout:confirm"
 # A message in doubt is sent again 20 s after it was claimed at the earliest, and a claim is good for 5 s.
 _DOUBT_SECONDS = 15.0
-_SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 def doubled_sends(evidence: Evidence) -> int:
     """Messages that reached the phone again: a sender in doubt sends rather than be silent."""
     counts = Counter(message.id for message in evidence.accepted)
     return sum(count - 1 for count in counts.values())
-
-
-def answer_seconds(ledger: Ledger, evidence: Evidence) -> dict[str, float]:
-    """How long customers waited for the first answer to a message: nothing is lost when that is long, but felt."""
-    first: dict[str, float] = {}
-    for message in evidence.accepted:
-        first[message.id] = min(message.at, first.get(message.id, message.at))
-    came: dict[str, float] = {}
-    for request in evidence.requested:
-        if request.answers and request.id in first:
-            came[request.answers] = min(first[request.id], came.get(request.answers, first[request.id]))
-    acts = (act for page in ledger.customers for act in page.acts if act.wamid in came)
-    waits = sorted(came[act.wamid] - act.at for act in acts) or [0.0]
-    return {name: round(waits[int((len(waits) - 1) * share)], 2) for name, share in _SHARES.items()}
 
 
 def check(ledger: Ledger, evidence: Evidence) -> Iterator[Finding]:

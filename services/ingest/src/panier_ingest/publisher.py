@@ -24,8 +24,6 @@ PROBE_SECONDS = 2.0
 CONNECT_SECONDS = 15.0
 # How often what is overdue is looked for: one timer for all requests, for one each costs more than their hashing.
 SWEEPS = 20
-# How long a batch may wait for requests that arrive one upon the other.
-GATHER_SECONDS = 0.002
 
 log = structlog.get_logger()
 
@@ -200,7 +198,6 @@ class Publisher:
         """Hand over what waits for every broker that has acknowledged what it was given before."""
         while True:
             await self._wake.wait()
-            await self._gather()
             self._wake.clear()
             producer = self._producer
             if producer is None:
@@ -211,13 +208,6 @@ class Publisher:
                     future.add_done_callback(lambda done, batch=batch: self._settle(batch, done))
             except Exception as error:  # whatever it was, nothing of these batches is known to be kept
                 self._throw_away(producer, type(error).__name__)
-
-    async def _gather(self) -> None:
-        """Let in what is just arriving: a request to the broker costs as much as thirty records in it."""
-        until, before = self._loop.time() + GATHER_SECONDS, -1
-        while before != len(self._waiting) and self._loop.time() < until:
-            before = len(self._waiting)
-            await asyncio.sleep(0)
 
     def _fill(self, producer: Any) -> list[tuple[_Batch, Any]]:
         """A batch for each lane that has something and whose broker is free."""

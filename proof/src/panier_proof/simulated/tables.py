@@ -1,0 +1,210 @@
+"""Tables of the simulated PostgreSQL: rows with locks, READ COMMITTED, constraints. Knows no SQL text.
+
+Of each row there are two versions at most: what is committed, and what the one transaction that has locked it made
+of it. Whoever wants a locked row waits for that transaction to end.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Any, TypeAlias
+
+import asyncpg
+
+Values: TypeAlias = tuple[Any, ...]
+Key: TypeAlias = tuple[Any, ...]
+
+
+class Blocked(Exception):  # noqa: N818 - no error: the statement waits and is done again
+    """A row that the statement wants is locked by another transaction."""
+
+    def __init__(self, holder: "Transaction") -> None:
+        super().__init__()
+        self.holder = holder
+
+
+class Row:
+    """`now` is the newest version, None when deleted; `was` the committed one while `holder` has it locked."""
+
+    __slots__ = ("holder", "key", "now", "past", "table", "was")
+
+    def __init__(self, table: "Table", key: Key) -> None:
+        self.table, self.key = table, key
+        self.now: Values | None = None
+        self.was: Values | None = None
+        self.past: list[Values] = []  # what the holder made of it on the way
+        self.holder: Transaction | None = None
+
+    def seen_by(self, transaction: "Transaction") -> Values | None:
+        return self.now if self.holder is None or self.holder is transaction else self.was
+
+
+class Transaction:
+    """What one transaction holds and has changed. `at` is its now()."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.held: dict[Row, None] = {}
+        self.changes: list[tuple[Row, Values | None]] = []
+        self.ended = self.failed = False
+        self.waits_for: Transaction | None = None
+        self.at_end: list[Callable[[], None]] = []
+
+    def lock(self, row: Row) -> Values | None:
+        """The row's newest version, locked until the transaction ends. Raises Blocked."""
+        if row.holder is not self:
+            if row.holder is not None:
+                raise Blocked(row.holder)
+            row.holder, row.was = self, row.now
+            self.held[row] = None
+        return row.now
+
+    def write(self, row: Row, values: Values | None) -> None:
+        """Give a locked row its new version; None deletes it."""
+        self.changes.append((row, row.now))
+        row.now = values
+        if values is not None:
+            row.past.append(values)
+            row.table.index(row, values)
+
+    def undo(self, to: int) -> None:
+        """Take back all changes but the first so many."""
+        while len(self.changes) > to:
+            row, before = self.changes.pop()
+            row.now = before
+
+    def end(self, *, commit: bool) -> None:
+        if not commit:
+            self.undo(0)
+        for row in self.held:
+            if row.past or row.now is None:
+                row.table.settle(row, row.now)
+                row.past.clear()
+            row.holder = row.was = None
+        self.held.clear()
+        self.ended = True
+        for told in self.at_end:
+            told()
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A unique key; `where` of a partial one tells which rows it counts."""
+
+    name: str
+    columns: tuple[int, ...]
+    where: Callable[[Values], Any] | None = None
+
+
+@dataclass
+class Table:
+    """`key` are the places of the primary key. `complete` makes a row of the values given, generated ones included."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[int, ...]
+    not_null: tuple[int, ...] = ()
+    checks: Sequence[tuple[str, Callable[[Values], Any]]] = ()
+    uniques: Sequence[Unique] = ()
+    generate: Callable[[Values], Values] | None = None
+    defaults: Mapping[int, str] = field(default_factory=dict)  # Python source, as statements compute it
+    identity: Iterator[int] = field(default_factory=lambda: count(1))
+    rows: dict[Key, Row] = field(default_factory=dict)
+    indexes: dict[tuple[int, ...], dict[Key, dict[Row, None]]] = field(default_factory=dict)
+
+    def place(self, column: str) -> int:
+        return self.columns.index(column)
+
+    def find(self, columns: tuple[int, ...], key: Key) -> Iterable[Row]:
+        """Rows that have this key in some version of theirs; whoever asks looks at the version they see."""
+        if columns == self.key:
+            row = self.rows.get(key)
+            return () if row is None else (row,)
+        index = self.indexes.get(columns)
+        if index is None:
+            index = self.indexes[columns] = {}
+            for row in self.rows.values():
+                for values in {row.now, row.was} - {None}:
+                    index.setdefault(_key(values, columns), {})[row] = None  # type: ignore[arg-type]
+        return tuple(index.get(key, ()))
+
+    def index(self, row: Row, values: Values) -> None:
+        for columns, index in self.indexes.items():
+            index.setdefault(_key(values, columns), {})[row] = None
+
+    def settle(self, row: Row, final: Values | None) -> None:
+        """Forget the versions of a row that nobody will see again."""
+        for columns, index in self.indexes.items():
+            kept = None if final is None else _key(final, columns)
+            for version in (row.was, *row.past):
+                if version is not None and (key := _key(version, columns)) != kept:
+                    rows = index.get(key)
+                    if rows is not None:
+                        rows.pop(row, None)
+                        if not rows:
+                            del index[key]
+        if final is None:
+            self.rows.pop(row.key, None)
+
+    def insert(self, transaction: Transaction, values: Values, *, locks: bool = True) -> Row | None:
+        """The new row; None when a row with that primary key is there, which is then locked if so asked.
+
+        Raises Blocked, also while nobody can know whether there is one.
+        """
+        values = self.completed(values)
+        key = _key(values, self.key)
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = Row(self, key)
+        elif not locks and row.seen_by(transaction) is not None:
+            return None
+        if transaction.lock(row) is not None:
+            return None
+        self._check(transaction, row, values)
+        transaction.write(row, values)
+        return row
+
+    def update(self, transaction: Transaction, row: Row, values: Values) -> None:
+        values = self.completed(values)
+        self._check(transaction, row, values)
+        transaction.write(row, values)
+
+    def completed(self, values: Values) -> Values:
+        """With the generated columns, and nothing missing that must be there."""
+        if self.generate is not None:
+            values = self.generate(values)
+        for place in self.not_null:
+            if values[place] is None:
+                raise asyncpg.NotNullViolationError(f"null value in column {self.columns[place]} of {self.name}")
+        return values
+
+    def _check(self, transaction: Transaction, row: Row, values: Values) -> None:
+        for name, holds in self.checks:
+            if holds(values) is False:
+                raise asyncpg.CheckViolationError(f"new row of {self.name} violates {name}")
+        for unique in self.uniques:
+            if unique.where is not None and unique.where(values) is not True:
+                continue
+            for other in self.find(unique.columns, _key(values, unique.columns)):
+                if other is not row:
+                    self._compare(transaction, other, values, unique)
+
+    def _compare(self, transaction: Transaction, other: Row, values: Values, unique: Unique) -> None:
+        """Raises UniqueViolationError for the same key; Blocked while nobody can know."""
+        wanted = _key(values, unique.columns)
+        same = [
+            version
+            for version in (other.now, other.was)
+            if version is not None
+            and _key(version, unique.columns) == wanted
+            and (unique.where is None or unique.where(version) is True)
+        ]
+        if same and other.holder is not None and other.holder is not transaction:
+            raise Blocked(other.holder)
+        if other.now is not None and other.now in same:
+            raise asyncpg.UniqueViolationError(f"duplicate key value violates unique constraint {unique.name}")
+
+
+def _key(values: Values, columns: tuple[int, ...]) -> Key:
+    return tuple([values[place] for place in columns])
