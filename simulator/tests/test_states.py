@@ -14,7 +14,7 @@ from .conftest import NUMBER, Door, Json, Simulator, interactive, running, setti
 TO = {"messaging_product": "whatsapp", "to": "+33600000001"}
 HEADERS = {"Authorization": "Bearer token"}
 DAY = 86_400
-ACCOUNT = "100000000000001"
+ACCOUNT = "102290129340398"
 
 
 async def change(simulator: Simulator, **state: Any) -> Json:

@@ -33,6 +33,9 @@ def show(number: Number, customer: Customer, as_json: AsJson = False) -> None:
     put(internal_api().get("cart", path("carts"), phone_number_id=number, customer=customer), as_json, _cart)
 
 
+_FIELDS = ("id", "direction", "kind", "text", "at", "state")
+
+
 @messages.callback()
 def _messages() -> None:
     """Keeps `list` a word of its own while it is the only command."""
@@ -42,7 +45,8 @@ def _messages() -> None:
 def list_messages(number: Number, customer: Customer, as_json: AsJson = False) -> None:
     """List a conversation, both directions, with the state of each message."""
     found = internal_api().get("console", path("messages"), phone_number_id=number, customer=customer)
-    put(found, as_json, _conversation)
+    # Why a message failed is a sentence for people; programs rely on these six.
+    put([{name: m[name] for name in _FIELDS} for m in found] if as_json else found, as_json, _conversation)
 
 
 @conversations.command()
