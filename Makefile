@@ -8,6 +8,9 @@ DATA := $(or $(PANIER_DATA),.panier)
 PACKAGES := services/sender services/ingest services/checkout libs/common cli services/sales simulator \
 	services/catalog services/console services/cart bench libs/payments proof
 MODULES := $(foreach package,$(PACKAGES),$(subst /,,$(notdir $(wildcard $(package)/src/panier_*))))
+# Stories of the whole stack that take a minute and more each: a group of their own, so that two groups take equally long.
+LONG := $(addprefix tests/integration/test_,crashes.py backup.py erasure.py upgrade.py)
+STORIES := $(filter-out $(LONG),$(wildcard tests/integration/test_*.py))
 # What `make proof` plays; PROOF takes any other option of `python -m panier_proof`.
 CUSTOMERS ?= 100
 FAULTS ?= 10
@@ -37,7 +40,7 @@ endef
 
 test: setup ## run every test, the fast ones first
 	$(call run_tests,not stack and not browser,$(PACKAGES) tests)
-	$(call run_tests,stack or browser,tests/integration "tests/deploy bench simulator")
+	$(call run_tests,stack or browser,"$(LONG)" "$(STORIES)" "tests/deploy bench simulator")
 
 check: setup ## formatting, lint, types, architecture, generated files
 	$(BIN)/ruff format --check .

@@ -106,7 +106,7 @@ async def test_a_timer_rings_once_and_a_dropped_one_never(pool, broker, producer
         assert await eventually("the bell", texts_of(pool, who, 1)) == ["rang"]
         await say(producer, other, "quiet")
         assert await eventually("quiet", texts_of(pool, other, 1)) == ["quiet"]
-    assert await pool.fetchval("SELECT count(*) FROM timer") == 0
+    assert await pool.fetchval("SELECT count(*) FROM timer WHERE loop = $1", name) == 0
 
 
 async def test_reads_on_where_it_stood_and_tidies_its_outbox(pool, broker, producer, name):
