@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from panier_common.event import Received, inbound_id
 from panier_common.homes import HomeLostError
 from panier_common.kafka import Kafka
 from panier_common.outbox import append
-from panier_common.runner import Effect, Loop, Runner
+from panier_common.runner import Effect, Runner
 from panier_common.topics import INBOUND
 
 from .tally import NUMBER, START, Rang, Tally, conversation, eventually, heard_about, running, say, texts_of
@@ -42,10 +43,7 @@ async def test_keeps_the_language_even_of_messages_it_does_not_want(pool, broker
     who = conversation()
     await say(producer, who, "hello", headers={"panier_language": "en", "panier_owner": "other"})
     await say(producer, who, "an enquiry")
-    tally = Tally()
-    loop = Loop(
-        name, (INBOUND,), lambda _, headers: headers.get("panier_owner") is None, tally.load, tally.decide, tally.save
-    )
+    loop = replace(Tally().loop(name), wants=lambda _, headers: headers.get("panier_owner") is None)
     async with running(loop, pool, broker):
         await eventually("the enquiry", texts_of(pool, who, 1))
     assert [text for text, _ in await heard_about(broker, who)] == ["en:an enquiry"]
@@ -106,7 +104,7 @@ async def test_a_timer_rings_once_and_a_dropped_one_never(pool, broker, producer
         assert await eventually("the bell", texts_of(pool, who, 1)) == ["rang"]
         await say(producer, other, "quiet")
         assert await eventually("quiet", texts_of(pool, other, 1)) == ["quiet"]
-    assert await pool.fetchval("SELECT count(*) FROM timer WHERE loop = $1", name) == 0
+    assert await pool.fetchval("SELECT count(*) FROM timer WHERE key LIKE '%' || $1", other) == 0
 
 
 async def test_reads_on_where_it_stood_and_tidies_its_outbox(pool, broker, producer, name):
