@@ -121,28 +121,30 @@ class Phone:
 
     def _stamped(self, action: Json) -> Json:
         """The same as Meta would post it, with a time that is off."""
-        return {"raw": {**self._raw(action), "timestamp": str(int(time.time() + self._skew))}}
+        return {"raw": {**raw(action, self.page), "timestamp": str(int(time.time() + self._skew))}}
 
-    def _raw(self, action: Json) -> Json:
-        match action:
-            case {"text": text}:
-                return {"type": "text", "text": {"body": text}}
-            case {"cart": lines}:
-                items = [_item(line) for line in lines]
-                return {"type": "order", "order": {"catalog_id": shop.CATALOG, "text": "", "product_items": items}}
-            case {"press": pressed, "message": wamid}:
-                [message] = [message for message in self.page.seen if message.wamid == wamid]
-                reply = next(reply for reply in message.replies if reply.id == pressed)
-                told = {"type": reply.kind, reply.kind: {"id": reply.id, "title": reply.title}}
-                return {"type": "interactive", "interactive": told, "context": {"id": wamid}}
-            case {"product_question": {"sku": sku, "text": text}}:
-                referred = {"catalog_id": shop.CATALOG, "product_retailer_id": sku}
-                context = {"id": "wamid.product_inquiry", "referred_product": referred}
-                return {"type": "text", "text": {"body": text}, "context": context}
-            case {"location": place}:
-                return {"type": "location", "location": place}
-            case _:
-                raise ValueError(f"no phone does {sorted(action)}")
+
+def raw(action: Json, page: Customer) -> Json:
+    """What this customer did, as Meta posts it."""
+    match action:
+        case {"text": text}:
+            return {"type": "text", "text": {"body": text}}
+        case {"cart": lines}:
+            items = [_item(line) for line in lines]
+            return {"type": "order", "order": {"catalog_id": shop.CATALOG, "text": "", "product_items": items}}
+        case {"press": pressed, "message": wamid}:
+            [message] = [message for message in page.seen if message.wamid == wamid]
+            reply = next(reply for reply in message.replies if reply.id == pressed)
+            told = {"type": reply.kind, reply.kind: {"id": reply.id, "title": reply.title}}
+            return {"type": "interactive", "interactive": told, "context": {"id": wamid}}
+        case {"product_question": {"sku": sku, "text": text}}:
+            referred = {"catalog_id": shop.CATALOG, "product_retailer_id": sku}
+            context = {"id": "wamid.product_inquiry", "referred_product": referred}
+            return {"type": "text", "text": {"body": text}, "context": context}
+        case {"location": place}:
+            return {"type": "location", "location": place}
+        case _:
+            raise ValueError(f"no phone does {sorted(action)}")
 
 
 def _item(line: Json) -> Json:

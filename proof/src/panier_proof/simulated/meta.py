@@ -16,6 +16,7 @@ from panier_sender.graph import IN_DOUBT, UNREACHED, Answer, read_answer
 from panier_proof import shop
 from panier_proof.evidence import Accepted
 from panier_proof.ledger import Act, Customer, Json, Payment, Reply, Seen, seen
+from panier_proof.phone import raw
 from panier_proof.simulated.scheduler import BEGAN, SimulatedLoop
 
 T = TypeVar("T")
@@ -208,37 +209,6 @@ class SimulatedPhone:
         payment = Payment(order_id, f"pay-{self.page.id}-{len(self.page.payments)}", state, minor)
         self.page.payments.append(payment)
         await asyncio.gather(*(self.payments(payment) for _ in range(times)))
-
-
-def raw(action: Json, page: Customer) -> Json:
-    """The message as Meta posts it."""
-    match action:
-        case {"text": text}:
-            return {"type": "text", "text": {"body": text}}
-        case {"cart": lines}:
-            items = [
-                {
-                    "product_retailer_id": line["sku"],
-                    "quantity": line["quantity"],
-                    "item_price": line["price"],
-                    "currency": shop.CURRENCY,
-                }
-                for line in lines
-            ]
-            return {"type": "order", "order": {"catalog_id": shop.CATALOG, "text": "", "product_items": items}}
-        case {"press": pressed, "message": wamid}:
-            [message] = [message for message in page.seen if message.wamid == wamid]
-            reply = next(reply for reply in message.replies if reply.id == pressed)
-            told = {"type": reply.kind, reply.kind: {"id": reply.id, "title": reply.title}}
-            return {"type": "interactive", "interactive": told, "context": {"id": wamid}}
-        case {"product_question": {"sku": sku, "text": text}}:
-            referred = {"catalog_id": shop.CATALOG, "product_retailer_id": sku}
-            context = {"id": "wamid.product_inquiry", "referred_product": referred}
-            return {"type": "text", "text": {"body": text}, "context": context}
-        case {"location": place}:
-            return {"type": "location", "location": place}
-        case _:
-            raise ValueError(f"no phone does {sorted(action)}")
 
 
 def _webhook(change: Json) -> Json:
