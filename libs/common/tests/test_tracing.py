@@ -18,6 +18,7 @@ from panier_common.event import TRACEPARENT, with_context, without_context
 from panier_common.spans import Recorder, Span, encoded
 from panier_common.testing.traces import recorded
 from panier_common.topics import INBOUND
+from structlog.testing import capture_logs
 
 from .tally import Tally, conversation, eventually, running, say, texts_of
 
@@ -88,6 +89,18 @@ async def test_a_record_that_nobody_can_read_is_an_error_of_its_trace(pool, brok
 
         [failed] = await eventually("its span", ended)
     assert (failed.failed, failed.parent_id) == (True, SENT)
+
+
+async def test_the_log_line_of_a_dead_letter_leads_to_its_trace(pool, broker, producer, name, trace) -> None:
+    who = conversation()
+    await say(producer, who, "breaks the rule", headers={TRACEPARENT: trace.context})
+    with capture_logs([telemetry.with_trace]) as lines:
+        async with running(Tally().loop(name), pool, broker):
+            await eventually("the letter", lambda: pool.fetch("SELECT 1 FROM dead_letter WHERE key = $1", who))
+    [failed] = trace.of(PROCESS)
+    said = {line.get("span_id"): line for line in lines if line["event"] == "dead letter"}[failed.span_id]
+    assert said["trace_id"] == trace.id
+    assert "traceparent" not in said
 
 
 async def test_what_a_timer_does_is_under_what_set_it(pool, broker, producer, name, trace) -> None:

@@ -212,7 +212,14 @@ class World:
         return Customer(wa_id=name)
 
     async def ask(
-        self, whom: str, message: Message | str, *, event_id: str = "", answers_at: datetime | None = None, **more
+        self,
+        whom: str,
+        message: Message | str,
+        *,
+        event_id: str = "",
+        answers_at: datetime | None = None,
+        headers: dict | None = None,
+        **more,
     ) -> str:
         """Request a message; its id."""
         event_id = event_id or str(uuid.uuid4())
@@ -227,7 +234,7 @@ class World:
             answers_at=answers_at or datetime.now(UTC),
             **more,
         )
-        await self.publish(event, event_id)
+        await self.publish(event, event_id, headers)
         return event_id
 
     async def publish(self, event: Event, event_id: str = "", headers: dict | None = None) -> None:

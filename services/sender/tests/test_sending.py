@@ -4,10 +4,14 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
+from panier_common import telemetry
 from panier_common.contracts.events import DeliveryError, MessageFailed, MessageSent
 from panier_common.contracts.outbound import ButtonsMessage, ReplyButton, TemplateMessage
+from panier_common.event import TRACEPARENT
+from structlog.testing import capture_logs
 
 
 async def test_sends_and_tells(world, graph, until):
@@ -93,13 +97,16 @@ async def test_gives_up_what_cannot_be_sent_and_goes_on(world, graph, until):
         return (400, {"error": {"code": 131026, "message": "no"}}) if call.text == "one" else None
 
     graph.answer = refuse
-    async with world.sender():
-        first = await world.ask("33600000001", "one")
-        second = await world.ask("33600000001", "two")
-        await until(lambda: world.results(second))
+    trace = uuid4().hex
+    with capture_logs([telemetry.with_trace]) as lines:
+        async with world.sender():
+            first = await world.ask("33600000001", "one", headers={TRACEPARENT: f"00-{trace}-b7ad6b7169203331-01"})
+            second = await world.ask("33600000001", "two")
+            await until(lambda: world.results(second))
     (failed,) = world.results(first)
     assert isinstance(failed, MessageFailed)
     assert (failed.code, failed.reason) == (131026, "undeliverable")
+    assert [line["trace_id"] for line in lines if line.get("message") == first] == [trace]
     assert [call.text for call in graph.calls] == ["one", "two"]
 
 

@@ -506,6 +506,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             partition=item.partition,
             offset=item.offset,
             reason=item.dead,
+            traceparent=item.headers.get(TRACEPARENT),
         )
 
     async def _transact(self, items: Sequence[Item]) -> Outcome[W]:

@@ -237,7 +237,7 @@ def start_send(topic: str, ce_type: str, event_id: str, parent: str | None, link
     )
 
 
-def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """A line that was given a `traceparent` has the ids of its trace, where that is kept."""
     found = parsed(event.pop("traceparent", None))
     if found is not None and found[2]:
@@ -248,7 +248,7 @@ def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _set_up_logs(service: str, level: str) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
-        _with_trace,
+        with_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # Without the values of local variables: they hold customers' words and secrets.
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),

@@ -106,7 +106,13 @@ class ProviderCalls:
         answer = await self.answer(call)
         if answer is None:
             wait = min(2.0 ** (attempt - 1), LONGEST_WAIT_SECONDS)
-            log.warning("a payment provider does not answer", provider=call.provider, what=call.what, attempt=attempt)
+            log.warning(
+                "a payment provider does not answer",
+                provider=call.provider,
+                what=call.what,
+                attempt=attempt,
+                traceparent=call.traceparent,
+            )
             await self._put_off(call, wait)
             if attempt > 1 or call.what != "open":
                 return

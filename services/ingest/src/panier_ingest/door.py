@@ -103,7 +103,8 @@ class Door:
         try:
             self.judge(body, signature, span, leave)
         except Exception:
-            log.exception("a webhook met a fault of ours")
+            trace = telemetry.traceparent_of(span) if span is not None else None
+            log.exception("a webhook met a fault of ours", traceparent=trace)
             leave(answered(500, span))
 
     def judge(self, body: bytes, signature: bytes, span: Span | None, answer: Answer) -> None:

@@ -229,7 +229,12 @@ class Worker:
                 fact = decode(ce_type, event.value)
             except (msgspec.DecodeError, UnknownEventError):
                 # Sales keeps no dead letters: its sources do, and its figures can be checked against them.
-                log.error("unreadable record passed over", topic=message.topic, offset=message.offset)
+                log.error(
+                    "unreadable record passed over",
+                    topic=message.topic,
+                    offset=message.offset,
+                    traceparent=headers.get(TRACEPARENT),
+                )
                 _outcome(message.topic, "unreadable")
                 return
             self._count(fact, message, headers.get(SEQUENCE, ""))  # type: ignore[arg-type]

@@ -259,4 +259,5 @@ class Dispatcher:
             outcome=kind.value,
             code=answer.code,
             reason=answer.rule.reason,
+            traceparent=answer.traceparent,
         )
