@@ -19,6 +19,7 @@ from panier_cli.doctor import postgres as postgres_check
 from panier_cli.doctor import services as services_check
 from panier_cli.doctor import settings as settings_check
 from panier_cli.doctor.findings import Finding, document
+from panier_cli.doctor.kafka import Right
 from panier_cli.errors import Refused
 from panier_cli.internal_api import InternalApi, path
 from panier_common.kafka import apply_topics
@@ -159,25 +160,44 @@ async def test_no_broker() -> None:
     assert [one.level for one in await kafka_check.look(None)] == ["fail"]
 
 
+# Numbers of Kafka's protocol.
+TOPIC, GROUP, ALL, READ, WRITE = 2, 3, 2, 3, 4
+
+
 def _rights() -> kafka_check.Rights:
     rights: kafka_check.Rights = {}
     for topic in (*TOPICS, *CHANGELOGS):
         for service in topic.producers:
-            rights.setdefault(service, []).append((topic.name, False, 4))
+            rights.setdefault(service, []).append(Right(TOPIC, topic.name, False, WRITE))
         for service in topic.consumers:
-            rights.setdefault(service, []).append((topic.name, False, 3))
+            rights.setdefault(service, []).append(Right(TOPIC, topic.name, False, READ))
+    for service, granted in rights.items():
+        granted.append(Right(GROUP, f"panier.{service}", True, READ))
     return rights
 
 
 def test_rights_as_the_table_says_too_few_and_too_many() -> None:
     assert levels(kafka_check.judge_rights(_rights())) == {"kafka.rights": "ok"}
     few = _rights()
-    few["cart"].remove(("panier.outbound.v1", False, 4))
+    few["cart"].remove(Right(TOPIC, "panier.outbound.v1", False, WRITE))
     assert the(kafka_check.judge_rights(few), "kafka.rights").says == "cart may not write panier.outbound.v1"
     many = _rights()
-    many["cart"].append(("panier.payment", True, 4))
+    many["cart"].append(Right(TOPIC, "panier.payment", True, WRITE))
     found = the(kafka_check.judge_rights(many), "kafka.rights")
     assert (found.level, found.says) == ("warn", "cart may write panier.payment.v1")
+
+
+def test_a_service_that_may_join_no_group_reads_nothing() -> None:
+    alone = _rights()
+    alone["cart"].remove(Right(GROUP, "panier.cart", True, READ))
+    found = the(kafka_check.judge_rights(alone), "kafka.rights")
+    assert (found.level, found.says) == ("fail", "cart may not join the groups panier.cart.*")
+
+
+def test_what_is_forbidden_is_not_allowed_whatever_else_allows_it() -> None:
+    forbidden = _rights()
+    forbidden["cart"].append(Right(TOPIC, "panier.outbound", True, ALL, allowed=False))
+    assert the(kafka_check.judge_rights(forbidden), "kafka.rights").says == "cart may not write panier.outbound.v1"
 
 
 # PostgreSQL.

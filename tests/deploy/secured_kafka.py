@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import trustme
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,7 +23,7 @@ from panier_cli.engines.kafka import prepare
 _RESOURCES = {"topic": 2, "group": 3, "cluster": 4}
 _PATTERNS = {"literal": 3, "prefix": 4}
 _OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
-_ALLOW = 3
+_DENY, _ALLOW = 2, 3
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,31 @@ async def allow(kafka: SecuredKafka, users: list[Object]) -> None:
                     )
                     answer = await admin._send_to_controller(request)
                     assert [code for code, _ in answer.creation_responses] == [0], answer
+    finally:
+        await admin.close()
+
+
+async def forbid(kafka: SecuredKafka, user: str, kind: str, name: str, operation: str) -> None:
+    """What nothing that allows it outweighs."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.plain)
+    await admin.start()
+    try:
+        what = (_RESOURCES[kind], name, _PATTERNS["literal"], f"User:{user}", "*", _OPERATIONS[operation], _DENY)
+        answer = await admin._send_to_controller(CreateAclsRequest(*what))
+        assert [code for code, _ in answer.creation_responses] == [0], answer
+    finally:
+        await admin.close()
+
+
+async def take_away(kafka: SecuredKafka, user: str, kind: str, prefix: str, operation: str) -> None:
+    """One right that `allow` gave."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.plain)
+    await admin.start()
+    try:
+        what = (_RESOURCES[kind], prefix, _PATTERNS["prefix"], f"User:{user}", "*", _OPERATIONS[operation], _ALLOW)
+        answer = await admin._send_to_controller(DeleteAclsRequest(*what))
+        [(code, _, taken)] = answer.filter_responses
+        assert (code, len(taken)) == (0, 1), answer
     finally:
         await admin.close()
 

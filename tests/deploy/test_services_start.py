@@ -26,13 +26,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from known_settings import ROOT, SERVICES, WITH_DATABASE
 from manifest_rules import workloads
+from panier_cli.doctor.kafka import look
 from panier_cli.engines.postgres import binaries
 from panier_cli.stack.databases import on
 from panier_common.kafka import apply_topics
 from platform_rules import of_kind
 from pods import Cluster, Running, stop_in_time, until_ready
 from render import render
-from secured_kafka import SecuredKafka, allow, secured_kafka
+from secured_kafka import SecuredKafka, allow, forbid, secured_kafka, take_away
 
 OVERLAYS = ROOT / "deploy" / "k8s" / "overlays"
 PASSWORD = "0123456789abcdef"
@@ -169,6 +170,7 @@ def test_every_service_becomes_ready_answers_and_stops_in_the_time_it_is_given(
     stop_in_time(cluster, services)
     if secured is not None:
         asyncio.run(_may_write_only_its_own(secured))
+        asyncio.run(_the_doctor_sees_rights(secured))
 
 
 def _greet(ingest: Running) -> int:
@@ -214,6 +216,21 @@ async def _may_write_only_its_own(kafka: SecuredKafka) -> None:
             await producer.send_and_wait("panier.stock.v1", b"{}")
     finally:
         await producer.stop()
+
+
+async def _the_doctor_sees_rights(kafka: SecuredKafka) -> None:
+    """The generated rights are what the table needs; one that is taken away or forbidden is named."""
+
+    async def told() -> tuple[str, str]:
+        [found] = [one for one in await look(kafka.plain) if one.check == "kafka.rights"]
+        return found.level, found.says
+
+    assert (await told())[0] == "ok", await told()
+    await take_away(kafka, "panier-cart", "group", "panier.cart", "Read")
+    assert await told() == ("fail", "cart may not join the groups panier.cart.*")
+    await forbid(kafka, "panier-cart", "topic", "panier.outbound.v1", "Write")
+    level, says = await told()
+    assert (level, says.split("; ")[0]) == ("fail", "cart may not write panier.outbound.v1")
 
 
 def test_a_service_that_lacks_a_setting_ends_and_names_it_and_no_secret(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -17,10 +17,11 @@ from panier_common.topics import CHANGELOGS, TOPICS, Topic
 from panier_cli.doctor.findings import Finding, fail, ok, skipped, warn
 
 _APPLY = "`panier topics apply` makes what is missing; on Kubernetes the topic operator does"
-_ANY, _TOPIC, _MATCH_ANY, _ALLOW = 1, 2, 1, 3
+_ANY, _TOPIC, _GROUP, _MATCH_ANY, _DENY, _ALLOW = 1, 2, 3, 1, 2, 3
 _LITERAL, _PREFIXED = 3, 4
 _READ, _WRITE, _ALL = 3, 4, 2
 _NOT_ALLOWED, _NO_AUTHORIZER = (29, 30, 31), 54
+_WITHOUT_GROUP = frozenset({"ingest"})  # it follows its topics by itself
 
 
 async def look(address: str | None) -> list[Finding]:
@@ -122,7 +123,7 @@ _ASK = "give it DescribeConfigs on panier.*, or ask as an administrator"
 
 
 async def _rights(admin: AIOKafkaAdminClient) -> list[Finding]:
-    request = DescribeAclsRequest(_TOPIC, None, _MATCH_ANY, None, None, _ANY, _ANY)  # type: ignore[arg-type]
+    request = DescribeAclsRequest(_ANY, None, _MATCH_ANY, None, None, _ANY, _ANY)  # type: ignore[arg-type]
     try:
         answer = await admin._send_request(request)
     except KafkaError as error:
@@ -137,8 +138,22 @@ async def _rights(admin: AIOKafkaAdminClient) -> list[Finding]:
     return list(judge_rights(_by_service(answer.resources)))  # type: ignore[attr-defined]
 
 
-Rights = dict[str, list[tuple[str, bool, int]]]
-"""By service: (topic or prefix, whether it is a prefix, operation)."""
+class Right(NamedTuple):
+    """What one user may do, or must not: on a topic or group of that name, or on all whose names begin so."""
+
+    kind: int
+    name: str
+    prefix: bool
+    operation: int
+    allowed: bool = True
+
+    def concerns(self, kind: int, name: str, operation: int) -> bool:
+        covers = name.startswith(self.name) if self.prefix else self.name in (name, "*")
+        return covers and self.kind == kind and self.operation in (operation, _ALL)
+
+
+Rights = dict[str, list[Right]]
+"""By service."""
 
 
 def _by_service(resources: Sequence[Any]) -> Rights:
@@ -146,8 +161,9 @@ def _by_service(resources: Sequence[Any]) -> Rights:
     for kind, name, pattern, acls in resources:
         for principal, _, operation, permission in acls:
             user = principal.partition(":")[2].removeprefix("CN=").partition(",")[0]
-            if kind == _TOPIC and permission == _ALLOW and pattern in (_LITERAL, _PREFIXED):
-                rights.setdefault(user.removeprefix("panier-"), []).append((name, pattern == _PREFIXED, operation))
+            if pattern in (_LITERAL, _PREFIXED) and permission in (_ALLOW, _DENY):
+                right = Right(kind, name, pattern == _PREFIXED, operation, permission == _ALLOW)
+                rights.setdefault(user.removeprefix("panier-"), []).append(right)
     return rights
 
 
@@ -156,13 +172,17 @@ def judge_rights(rights: Rights) -> Iterator[Finding]:
     lacking, beyond = [], []
     services = sorted({one for topic in TOPICS for one in (*topic.producers, *topic.consumers)})
     for service in services:
+        granted = rights.get(service, [])
         for topic in (*TOPICS, *CHANGELOGS):
             for operation, word, due in ((_READ, "read", topic.consumers), (_WRITE, "write", topic.producers)):
-                may = _may(rights.get(service, []), topic.name, operation)
+                may = _may(granted, _TOPIC, topic.name, operation)
                 if service in due and not may:
                     lacking.append(f"{service} may not {word} {topic.name}")
                 if operation == _WRITE and may and service not in due:
                     beyond.append(f"{service} may write {topic.name}")
+        reads = any(service in topic.consumers for topic in TOPICS) and service not in _WITHOUT_GROUP
+        if reads and not _may(granted, _GROUP, f"panier.{service}", _READ):
+            lacking.append(f"{service} may not join the groups panier.{service}.*")
     if lacking:
         yield fail("kafka.rights", "; ".join(lacking), "apply deploy/k8s/platform/kafka/users.yaml")
     if beyond:
@@ -171,8 +191,7 @@ def judge_rights(rights: Rights) -> Iterator[Finding]:
         yield ok("kafka.rights", "every service may do what the table of topics says, and writes nothing else")
 
 
-def _may(rights: Sequence[tuple[str, bool, int]], topic: str, operation: int) -> bool:
-    return any(
-        (topic.startswith(name) if prefix else name in (topic, "*")) and allowed in (operation, _ALL)
-        for name, prefix, allowed in rights
-    )
+def _may(rights: Sequence[Right], kind: int, name: str, operation: int) -> bool:
+    """One that forbids outweighs all that allow, as the brokers have it."""
+    said = [right.allowed for right in rights if right.concerns(kind, name, operation)]
+    return bool(said) and all(said)
