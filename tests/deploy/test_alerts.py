@@ -100,19 +100,44 @@ def test_an_alert_that_stays_quiet_is_found(tmp_path: pathlib.Path) -> None:
     assert _run({"PanierLag": planted}, tmp_path).returncode != 0
 
 
+def runbook_faults(alert: dict[str, Any], root: pathlib.Path) -> list[str]:
+    """What keeps whoever is woken by this alert from finding out what to do."""
+    page = root / alert["annotations"]["runbook_url"]
+    if not page.is_file():
+        return ["there is no such page"]
+    text = page.read_text("utf-8")
+    faults = [] if f"`{alert['alert']}`" in text else ["the page does not say which alert it is for"]
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    return faults if headings == ["What it means", "How to look", "What to do"] else [*faults, "a part is missing"]
+
+
+def linked_runbooks(alerts: list[dict[str, Any]]) -> set[str]:
+    return {pathlib.Path(rule["annotations"]["runbook_url"]).name for rule in alerts}
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: f"{rule['alert']} {rule['labels']['severity']}")
 def test_an_alert_leads_to_its_runbook(alert: dict[str, Any]) -> None:
-    page = ROOT / alert["annotations"]["runbook_url"]
-    assert page.is_file()
-    text = page.read_text("utf-8")
-    assert f"`{alert['alert']}`" in text, f"{page.name} does not say which alert it is for"
-    headings = re.findall(r"^## (.*)$", text, re.M)
-    assert headings == ["What it means", "How to look", "What to do"]
+    assert runbook_faults(alert, ROOT) == []
 
 
 def test_every_runbook_has_an_alert() -> None:
-    linked = {pathlib.Path(rule["annotations"]["runbook_url"]).name for rule in ALERTS}
-    assert {path.name for path in RUNBOOKS.glob("*.md")} == linked
+    pages = {path.name for path in RUNBOOKS.glob("*.md")}
+    assert pages == linked_runbooks(ALERTS)
+    forgotten = ALERTS[0]["annotations"]["runbook_url"]
+    others = [rule for rule in ALERTS if rule["annotations"]["runbook_url"] != forgotten]
+    assert pages - linked_runbooks(others) == {pathlib.Path(forgotten).name}
+
+
+def test_a_runbook_that_is_gone_of_another_alert_or_in_pieces_is_noticed(tmp_path: pathlib.Path) -> None:
+    alert = ALERTS[0]
+    page = tmp_path / alert["annotations"]["runbook_url"]
+    assert runbook_faults(alert, tmp_path) == ["there is no such page"]
+    page.parent.mkdir(parents=True)
+    whole = (ROOT / alert["annotations"]["runbook_url"]).read_text("utf-8")
+    page.write_text(whole.replace(alert["alert"], "PanierOther"), "utf-8")
+    assert runbook_faults(alert, tmp_path) == ["the page does not say which alert it is for"]
+    page.write_text(whole.replace("## How to look", "How to look"), "utf-8")
+    assert runbook_faults(alert, tmp_path) == ["a part is missing"]
 
 
 def test_passing_holds_are_the_senders_own() -> None:
