@@ -13,7 +13,7 @@ from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import Received
 from panier_sender import db
 from panier_sender.errors import Class
-from panier_sender.happenings import CallFinished, SweepDue
+from panier_sender.happenings import CallFinished, SweepDue, WorkDue
 from panier_sender.journal import Journal
 from panier_sender.loops import NUMBERS, Numbers
 from panier_sender.pacing import Pacing
@@ -169,6 +169,19 @@ async def test_what_had_no_room_is_claimed_as_room_appears(connection):
         await batch(numbers, connection, results(numbers))
     assert order == [f"{NUMBER}:{n}" for n in range(5)]
     assert numbers._pacing.backlog == {}
+
+
+async def test_what_a_former_owner_left_is_claimed_as_room_appears(connection):
+    await batch(
+        Numbers(Pacing(0, 2), Silent(), timedelta(seconds=20)), connection, [received(asked(f"{n}")) for n in range(5)]
+    )
+    numbers = Numbers(Pacing(2, 2), Silent(), timedelta(seconds=20))
+    await batch(numbers, connection, [received(WorkDue(NUMBER, datetime.now(UTC)))])
+    order = []
+    while numbers._dispatcher.claimed:
+        order += [entry.conversation for entry in numbers._dispatcher.claimed]
+        await batch(numbers, connection, results(numbers))
+    assert order == [f"{NUMBER}:{n}" for n in range(5)]
 
 
 async def test_windows_are_kept(connection):

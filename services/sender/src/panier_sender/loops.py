@@ -147,8 +147,11 @@ class Numbers:
     def _note_backlog(self, journal: Journal) -> None:
         left = journal.left_ready()
         found = Counter(entry.phone_number_id for entry in journal.loaded.values())
+        homes = {entry.phone_number_id: entry.home for entry in journal.loaded.values()}
         for number, limit in journal.looked_at.items():
-            if number not in left and found[number] < limit:
+            if found[number] >= limit:  # as many as were asked for: there may be more
+                left.setdefault(number, homes[number])
+            elif number not in left:
                 self._pacing.forget_backlog(number)
         for number, home in left.items():
             self._pacing.note_backlog(number, home)
