@@ -1,5 +1,6 @@
 """Rows on a real PostgreSQL: imports and their speed, pages, counts, and how many statements a batch costs."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +9,9 @@ import msgspec
 import pytest
 from asyncpg import CheckViolationError
 from panier_catalog import db, intake, loops, shops
+from panier_catalog.__main__ import SetUp
 from panier_catalog.feed import Feed, Rejected
+from panier_catalog.settings import CatalogSettings
 from panier_catalog.stock import Hold
 from panier_common.batch import Loop
 from panier_common.contracts.events import Event, OrderCancelled, OrderPaid, ProductChanged, ShopConfigured
@@ -247,6 +250,26 @@ async def test_a_first_catalogue_is_loaded_once_and_to_its_end(pool):
     assert (loaded["leeds"].created, loaded["leeds"].updated) == (1, 1)
     other = feed_text(row("u", price="5.00 GBP")).encode()
     assert (await intake.set_up(pool, file, {"leeds": other}, twelve))[1] == {}
+
+
+async def test_a_shops_file_is_applied_once_others_can_know_of_it(pool, tmp_path):
+    path = tmp_path / "shops.toml"
+    path.write_text(SHOPS.format(id="leeds", name="Leeds", number="4401"))
+    settings = CatalogSettings.model_construct(shops=path)
+    set_up = SetUp(settings, pool, twelve)
+    running = asyncio.create_task(set_up.run())
+    try:
+        while await outbox(pool, ShopConfigured) == []:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        assert set_up.why() == "the shops file is being published"
+        async with pool.acquire() as connection:
+            await connection.execute("DELETE FROM outbox")
+        async with asyncio.timeout(5):
+            while set_up.why() is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
 
 
 def _paid(order: str) -> OrderPaid:

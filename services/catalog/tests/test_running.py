@@ -130,6 +130,9 @@ async def test_from_a_shops_file_to_an_answer_and_a_reservation(
             return bool((await readiness())["ready"])
 
         await eventually("the catalogue to be ready", ready)
+        told = await published(kafka)
+        assert {e.sku for e in told if isinstance(e, ProductChanged)} == {"spade", "rake"}, "ready before others know"
+        assert [e.shop for e in told if isinstance(e, ShopConfigured)] == [GARDEN]
         hello, search = says("menu"), enquires("des rateaux ?")
         await producer.publish(hello, inbound_id(NUMBER, hello.wamid), NOON, "ingest", {OWNER: "catalog"})
         await producer.publish(hello, inbound_id(NUMBER, hello.wamid), NOON, "ingest", {OWNER: "catalog"})

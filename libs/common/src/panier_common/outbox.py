@@ -70,6 +70,24 @@ async def load(db: Connection, loop: str, after: Mapping[int, int]) -> list[Outg
     return [record for row in rows for record in unpack(row["home"], row["records"]) if record.n > after[row["home"]]]
 
 
+async def ends(db: Connection, loop: str) -> dict[int, int]:
+    """Home → number of the last record that waits in this loop's outbox."""
+    rows = await db.fetch("SELECT home, max(n) AS n FROM outbox WHERE loop = $1 GROUP BY home", loop)
+    return {row["home"]: row["n"] for row in rows}
+
+
+async def waits(db: Connection, loop: str, upto: Mapping[int, int]) -> bool:
+    """Whether anything up to these numbers (home → number) is still to be published, or known to have been."""
+    found: bool = await db.fetchval(
+        "SELECT EXISTS (SELECT FROM outbox JOIN unnest($2::int[], $3::bigint[]) AS wanted (home, upto) USING (home) "
+        "WHERE loop = $1 AND n <= upto)",
+        loop,
+        list(upto),
+        list(upto.values()),
+    )
+    return found
+
+
 async def append(
     db: Connection,
     *,

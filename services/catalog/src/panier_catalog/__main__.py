@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 from aiokafka.errors import KafkaError
-from panier_common import customers, erasing, process
+from panier_common import customers, erasing, outbox, process
 from panier_common.merging import merging_memories
 from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
@@ -17,6 +17,7 @@ from panier_catalog.settings import CatalogSettings
 from panier_catalog.shops import ShopsError
 
 AGAIN_SECONDS = 1.0
+PUBLISHED_SECONDS = 0.1
 
 log = structlog.get_logger()
 
@@ -40,8 +41,25 @@ class SetUp:
                 log.warning("shops file not applied", why=why)
             self._why = why
             await asyncio.sleep(AGAIN_SECONDS)
+        self._why = "the shops file is being published"
+        await self._published()
         self._why = None
         await asyncio.Event().wait()
+
+    async def _published(self) -> None:
+        """Wait until what was applied is on its way to the others: a first customer's cart needs its products."""
+        upto: dict[int, int] | None = None
+        while True:
+            try:
+                async with self._pool.acquire(timeout=5) as connection:
+                    if upto is None:
+                        upto = await outbox.ends(connection, intake.BROWSING)
+                    if not await outbox.waits(connection, intake.BROWSING, upto):
+                        return
+            except AWAY as error:
+                log.warning("shops file not known to be published", why=type(error).__name__)
+                await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(PUBLISHED_SECONDS)
 
     async def _attempt(self) -> str | None:
         """Why it did not work; None when it did."""
