@@ -74,8 +74,8 @@ def traced(records: list[Outgoing], share: float, seed: int) -> list[Outgoing]:
     """The records as a door that keeps this share of traces would have sent them."""
     chosen = random.Random(seed)
     for record in records:
-        flags = "01" if chosen.random() < share else "00"
-        record.headers[TRACEPARENT] = f"00-{chosen.getrandbits(127) + 1:032x}-{chosen.getrandbits(63) + 1:016x}-{flags}"
+        if chosen.random() < share:
+            record.headers[TRACEPARENT] = f"00-{chosen.getrandbits(127) + 1:032x}-{chosen.getrandbits(63) + 1:016x}-01"
     return records
 
 

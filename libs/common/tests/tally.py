@@ -120,6 +120,11 @@ def texts_of(pool: Pool, who: str, count: int) -> Callable[[], Awaitable[list[st
 
 async def heard_about(broker: str, who: str) -> list[tuple[str, str]]:
     """(what was said, panier_seq) on the enquiry topic for one conversation, in order."""
+    return [(event.text, headers["panier_seq"]) for event, headers in await enquiries_of(broker, who)]
+
+
+async def enquiries_of(broker: str, who: str) -> list[tuple[EnquiryRaised, dict[str, str]]]:
+    """The events and their headers."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
@@ -134,7 +139,7 @@ async def heard_about(broker: str, who: str) -> list[tuple[str, str]]:
                     headers = from_wire(record.headers)
                     event = decode(headers["ce_type"], record.value)
                     if isinstance(event, EnquiryRaised) and event.conversation == who:
-                        said.append((event.text, headers["panier_seq"]))
+                        said.append((event, headers))
         return said
     finally:
         await consumer.stop()

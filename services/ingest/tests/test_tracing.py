@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
+from panier_common import telemetry
 from panier_common.spans import Span
 from panier_common.testing.traces import recorded
 
@@ -36,6 +38,18 @@ async def test_a_webhook_is_the_parent_of_what_it_sends(door: Any, spans: list[S
     told = json.dumps([[span.name, span.attributes] for span in found.values()])
     for secret in ("33699999999", "a private word", "wamid.", "Zoé", "Zo\\u00e9"):
         assert secret not in told
+
+
+async def test_what_is_not_kept_travels_without_a_context(
+    door: Any, spans: list[Span], make_webhook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry._State, "sampler", ALWAYS_OFF)
+    message = {"from": "33699999999", "id": "wamid.other", "timestamp": "1750000000", "type": "text",
+               "text": {"body": "hello"}}  # fmt: skip
+    assert (await door.post(make_webhook(message))).status == 200
+    [record] = await door.records(1)
+    assert "traceparent" not in dict(record.headers)
+    assert spans == []
 
 
 async def test_a_refusal_is_told_in_the_span(door: Any, spans: list[Span]) -> None:

@@ -332,10 +332,10 @@ class Batch(Generic[W]):
             raise RecordTooLargeError(f"{event.ce_type} of {len(value)} bytes")
         record = Outgoing(item.home, seqs[item.home], topic, key_of(event), headers, value)
         trace = item.headers.get(TRACEPARENT)
-        if telemetry.tracing() and telemetry.is_sampled(trace):
-            record.span = telemetry.start_send(topic, event.ce_type, event_id, trace)
-            headers[TRACEPARENT] = telemetry.traceparent_of(record.span)
-        elif trace is not None:
+        if trace is not None and telemetry.is_sampled(trace):
+            if telemetry.tracing():
+                record.span = telemetry.start_send(topic, event.ce_type, event_id, trace)
+                trace = telemetry.traceparent_of(record.span)
             headers[TRACEPARENT] = trace
         return record
 

@@ -170,6 +170,18 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return traceparent.split("-")[1] if traceparent and traceparent.count("-") == 3 else None
 
 
+def start_root(name: str, kind: SpanKind, attributes: Mapping[str, str | int | float | bool]) -> Span | None:
+    """The first span of a trace, where the sampler keeps it.
+
+    What is not kept has no context: it would travel with nine records in ten to say that nobody is to look.
+    """
+    if _State.recorder is None:
+        return None
+    span = Span(name, kind, None, attributes, keep=_State.recorder.keep)
+    said = _State.sampler.should_sample(None, int(span.trace_id, 16), name)
+    return span if said.decision is Decision.RECORD_AND_SAMPLE else None
+
+
 def start_span(
     name: str,
     kind: SpanKind,
@@ -177,21 +189,10 @@ def start_span(
     attributes: Mapping[str, str | int | float | bool],
     links: Sequence[str] = (),
 ) -> Span:
-    """A span under the context of a `traceparent`, or a new trace's root without one.
-
-    The sampler decides about roots; what is under them is kept when its root was.
-    """
-    above = parsed(parent)
+    """A span under the context of a `traceparent` that `is_sampled`."""
     linked = [found for found in map(parsed, links) if found is not None]
-    keep = _State.recorder.keep if _State.recorder is not None and (above is None or above[2]) else None
-    span = Span(name, kind, above, attributes, linked, keep)
-    if above is None and keep is not None and not _chosen(span.trace_id, name):
-        return Span(name, kind, None, attributes)
-    return span
-
-
-def _chosen(trace_id: str, name: str) -> bool:
-    return _State.sampler.should_sample(None, int(trace_id, 16), name).decision is Decision.RECORD_AND_SAMPLE
+    keep = _State.recorder.keep if _State.recorder is not None else None
+    return Span(name, kind, parsed(parent), attributes, linked, keep)
 
 
 def start_process(

@@ -94,7 +94,7 @@ class Payments:
 
     async def take(self, provider: str, request: Request) -> Response:
         """A notification: 200 once published."""
-        span = server_span(PAYMENTS_PATH) if telemetry.tracing() else None
+        span = server_span(PAYMENTS_PATH)
         size = declared(request.headers.get("content-length"))
         headers, wrong = {}, ""
         if not self._room.take(size):

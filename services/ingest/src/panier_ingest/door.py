@@ -175,7 +175,7 @@ class Door:
 
 
 def begin_span() -> Span | None:
-    """Of a webhook, when anybody traces."""
+    """Of a webhook, when its trace is kept."""
     return server_span(PATH) if telemetry.tracing() else None
 
 
@@ -220,10 +220,10 @@ def problem(status: int, wrong: str = "") -> bytes:
     )
 
 
-def server_span(path: str) -> Span:
+def server_span(path: str) -> Span | None:
     """The root of a webhook's trace; it knows the route and nothing of what was sent."""
     attributes = {conventions.HTTP_METHOD: "POST", conventions.HTTP_ROUTE: path}
-    return telemetry.start_span(f"POST {path}", SpanKind.SERVER, None, attributes)
+    return telemetry.start_root(f"POST {path}", SpanKind.SERVER, attributes)
 
 
 def end_span(span: Span | None, status: int) -> None:
