@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from panier_bench import __main__ as program
-from panier_bench import figures, graph, http1, ingest, load, memory, reply, runner, sender, stack, webhooks
+from panier_bench import figures, graph, ingest, memory, reply, runner, sender, stack, webhooks
 from panier_bench.engines import Engines, topics
 from panier_bench.graph import Call
+from panier_cli.load import http1, sending
+from panier_cli.load.sending import Door
 from panier_common.topics import OUTBOUND
 
 
@@ -124,10 +126,10 @@ def test_a_message_lost_doubled_or_out_of_order_ends_the_run() -> None:
 
 async def test_the_load_counts_what_the_stand_in_answers() -> None:
     async with graph.listening() as stand_in:
-        port = int(stand_in.url.rpartition(":")[2])
+        door = Door("127.0.0.1", int(stand_in.url.rpartition(":")[2]))
         asked = [webhooks.request(json.dumps({"to": f"+336{n}"}).encode()) for n in range(500)]
-        fast = await load.closed(port, asked, connections=8)
-        slow = await load.paced(port, asked[:50], 500, connections=2)
+        fast = await sending.closed(door, asked, connections=8)
+        slow = await sending.paced(door, asked[:50], 500, connections=2)
         assert fast.statuses == {200: 500}
         assert len(stand_in.calls) == 550
         assert {call.customer for call in stand_in.calls} == {f"336{n}" for n in range(500)}

@@ -1,11 +1,12 @@
 """The storm's judgement, case by case, and a small storm over real services."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from panier_bench import storm
 from panier_bench.engines import Engines, topics
-from panier_bench.ledger import Ledger, Requested, is_right, judge
+from panier_bench.ledger import BEGUN, Ledger, Requested, is_right, judge, most_in_a_second
 from panier_bench.storm import Plan
 
 CALM = {"refused": {}, "injected": {}, "numbers": {"n": {"accepted": 1, "most_in_a_second": 1}}}
@@ -28,8 +29,13 @@ def took(seq: int, message_id: str, code: int | None = None) -> dict[str, Any]:
     return {"seq": seq, "callback": message_id, "at": 1.0, "code": code}
 
 
-def found(ledger: Ledger, *accepted: dict[str, Any], refusals: Any = (), counts: Any = CALM) -> dict[str, Any]:
-    report = judge(ledger, accepted, refusals, counts, {})
+def found(
+    ledger: Ledger, *accepted: dict[str, Any], refusals: Any = (), counts: Any = CALM, begun: Any = None
+) -> dict[str, Any]:
+    """Judged with a limit of 80 a second; as many calls as were accepted, unless said otherwise."""
+    if begun is None:
+        begun = {"n": [n / 10 for n in range(len(accepted))]}
+    report = judge(ledger, accepted, refusals, counts, {}, begun, 80)
     return {"right": is_right(report), "wrong": set(report["wrong"]), "report": report}
 
 
@@ -109,6 +115,36 @@ def test_a_limit_of_ours_to_keep_is_never_broken() -> None:
     assert found(ledger, counts={**CALM, "injected": {"131056": 5}, "refused": {"131026": 1}})["right"]
 
 
+@pytest.mark.parametrize(("apart", "right"), [(1 / 79, True), (1 / 82, False)])
+def test_the_calls_begun_in_any_second_are_judged(apart: float, right: bool) -> None:
+    begun = {"calm": [1.0], "n": [7.0 + n * apart for n in range(400)]}
+    result = found(asked(), begun=begun)
+    assert result["right"] is right
+    assert (BEGUN in result["report"]["limits_broken"]) is not right
+    assert (result["report"]["most_begun_in_a_second"] > 80) is not right
+
+
+def test_a_burst_after_a_pause_is_too_much_although_the_mean_is_not() -> None:
+    times = [n / 10 for n in range(100)] + [20.0 + n / 1000 for n in range(81)]
+    assert most_in_a_second(times) == 81
+    assert not found(asked(), begun={"n": times})["right"]
+
+
+def test_a_sender_that_notes_nothing_is_not_right() -> None:
+    ledger = asked("a")
+    tell(ledger, "a")
+    assert found(ledger, took(1, "a"), begun={})["wrong"] == {"accepted and not noted as begun"}
+
+
+def test_what_was_not_accepted_is_told_apart() -> None:
+    ledger = asked("a", "b", "c")
+    ledger.tell("1", "a", 131047, "window_closed")
+    ledger.tell("2", "b", 0, "expired")
+    tell(ledger, "c")
+    report = found(ledger, took(1, "c"))["report"]
+    assert report["not_accepted"] == {"refused": {"window_closed": 1}, "given_up": {"expired": 1}}
+
+
 @pytest.mark.parametrize("plan", [Plan(rate=500, numbers=2), Plan(rate=500, customers=600)])
 def test_a_storm_that_breaks_its_own_limits_does_not_begin(plan: Plan) -> None:
     with pytest.raises(SystemExit):
@@ -126,3 +162,17 @@ async def test_a_small_storm_loses_nothing(kafka: str, postgres: str) -> None:
     assert report["failed_by_code"]["131047"] == 200, "a day later those without a template fail, and no others"
     assert report["accepted"] > 650
     assert sum(report["faults"].values()) > 50, "the storm was a calm"
+    assert report["calls_begun"] >= report["accepted"]
+    assert 0 < report["most_begun_in_a_second"] <= 80
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+async def test_a_sender_that_is_too_fast_is_found(kafka: str, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    found = Engines(kafka, postgres, {"kafka": "test", "postgres": "test"})
+    await topics(found)
+    plan = Plan(rate=20, seconds=2, numbers=1, customers=300, faults="none", sender="hasty_sender", patience_seconds=30)
+    report = await storm.run(found, plan)
+    assert not report["right"]
+    assert report["limits_broken"][BEGUN] > 80

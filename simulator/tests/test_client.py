@@ -72,7 +72,8 @@ def test_faults_on_demand(whatsapp: Simulator, webhooks: Door) -> None:
     customer.trouble(None)
     whatsapp.number(NUMBER, messages_per_second=1)
     codes = [send(whatsapp, "33600000001", "hi").get("error", {}).get("code") for _ in range(3)]
-    assert codes == [None, 130429, 130429]
+    assert set(codes) <= {None, 130429}
+    assert codes[-1] == 130429, "what the customer wrote in this second counts as well"
 
 
 def test_a_door_that_is_shut_is_knocked_at_again(whatsapp: Simulator, webhooks: Door) -> None:

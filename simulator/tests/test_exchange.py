@@ -1,12 +1,16 @@
 """What depends on state: recipients, the window, catalogues, receipts, limits, media, tokens."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from panier_simulator.errors import GraphError
-from panier_simulator.limits import PAIR_BURST, PAIR_SECONDS, WINDOW_SECONDS, Rates, check_window
+from panier_simulator.limits import PAIR_BURST, PAIR_SECONDS, WAY_SECONDS, WINDOW_SECONDS, Rates, check_window
+from panier_simulator.stalls import Stalls
 
 from .conftest import NUMBER, Door, Json, Simulator, product, running, settings, text, until
 
@@ -162,8 +166,44 @@ def test_throughput_counts_both_directions() -> None:
     with pytest.raises(GraphError) as refusal:
         rates.take("n", "c", 100.0)
     assert refusal.value.code == 130429
-    rates.take("n", "c", 100.02)
     rates.take("other", "c", 100.0)
+    with pytest.raises(GraphError):
+        rates.take("n", "c", 100.9)
+    rates.take("n", "c", 101.0)
+
+
+@given(st.integers(1, 100), st.lists(st.floats(0, 1.5), max_size=300))
+def test_no_second_takes_more_than_the_limit(limit: int, gaps: list[float]) -> None:
+    """Give or take the time on the way: after a pause as little as at any other time."""
+    rates, now, taken = Rates(False, limit), 1000.0, []
+    for gap in gaps:
+        now += gap / limit
+        if rates.count("n", now):
+            taken.append(now)
+    for first, last in zip(taken, taken[limit:], strict=False):
+        assert last - first > 1.0 - WAY_SECONDS - 1e-3
+
+
+def test_a_pace_within_the_limit_is_never_refused_however_it_is_read() -> None:
+    rates = Rates(False, 80)
+    for n in range(400):
+        left = 1000.0 + n / 80
+        assert rates.count("n", left + n % 4 * WAY_SECONDS / 4)
+    for n in range(400, 800):  # read every third of a second, which the process knows
+        assert rates.count("n", 1000.0 + (n // 27 + 1) * 27 / 80, held_up=27 / 80)
+
+
+async def test_a_process_that_was_held_up_knows_it() -> None:
+    stalls = Stalls()
+    assert stalls.longest() == 0.0
+    stalls.start()
+    await asyncio.sleep(0.02)
+    time.sleep(0.2)  # noqa: ASYNC251 - that is it
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while stalls.longest() < 0.15:  # noqa: ASYNC110 - the next beat says it
+            await asyncio.sleep(0.005)
+    stalls.stop()
 
 
 def test_a_message_that_one_limit_refuses_is_not_counted_by_the_other() -> None:

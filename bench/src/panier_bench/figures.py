@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from panier_cli.load.sending import percentile
+
 Tell = Callable[[str], None]
 """Where a measurement says how far it is."""
 
@@ -31,7 +33,7 @@ def latency(seconds: Sequence[float]) -> dict[str, Any]:
     ordered = sorted(seconds)
 
     def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 2)
+        return round(percentile(ordered, share) * 1000, 2)
 
     return {"p50_ms": at(0.5), "p99_ms": at(0.99), "most_ms": at(1.0), "samples": len(ordered)}
 

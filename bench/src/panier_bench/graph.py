@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple, cast
 
 import msgspec
-
-from panier_bench import http1
+from panier_cli.load import http1
 
 
 class _Body(msgspec.Struct):

@@ -11,13 +11,14 @@ from typing import Any
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from panier_cli.load import sending
+from panier_cli.load.sending import Door, Loaded
 from panier_common.kafka import Producer
 from panier_common.topics import INBOUND
 
-from panier_bench import cores, figures, load, processes, webhooks
+from panier_bench import cores, figures, processes, webhooks
 from panier_bench.engines import Engines
 from panier_bench.figures import Tell, silent
-from panier_bench.load import Loaded
 from panier_bench.shop import NUMBER, configure
 
 PACED_SECONDS = 5.0
@@ -42,7 +43,9 @@ async def measure(engines: Engines, *, requests: int = 40_000, rounds: int = 5, 
                 size = WARM_UP if n < 0 else requests
                 made = webhook.requests(size)
                 before_round = _cpu_seconds(pid)
-                pair = [_all_ok(await load.closed(port, made)).per_second for port in (door, echo)]
+                pair = [
+                    _all_ok(await sending.closed(Door("127.0.0.1", port), made)).per_second for port in (door, echo)
+                ]
                 published += size
                 if n >= 0:
                     ours.append(pair[0])
@@ -51,7 +54,7 @@ async def measure(engines: Engines, *, requests: int = 40_000, rounds: int = 5, 
                     tell(f"ingest {n + 1}/{rounds}: {pair[0]:,.0f} requests/s, bare echo {pair[1]:,.0f}/s")
             half = figures.rates(ours)["median"] / 2
             made = webhook.requests(int(half * PACED_SECONDS))
-            waited = _all_ok(await load.paced(door, made, half))
+            waited = _all_ok(await sending.paced(Door("127.0.0.1", door), made, half))
             published += len(made)
             arrived = await _records(engines.kafka) - before
     if arrived != published:
@@ -73,7 +76,7 @@ def _result(ours: list[float], bare: list[float], waited: Loaded, paced_at: floa
         "spread": {"per_second": figures.rates(ours), "bare_per_second": figures.rates(bare), "ratio": ratio},
         "rounds": len(ours),
         "body_bytes": webhooks.BODY_BYTES,
-        "connections": load.CONNECTIONS,
+        "connections": sending.CONNECTIONS,
         "pinned": cores.pinned(),
     }
 

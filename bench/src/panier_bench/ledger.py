@@ -14,6 +14,7 @@ from panier_bench import figures
 Json = dict[str, Any]
 PAIR_LIMIT, THROUGHPUT = "131056", "130429"
 WINDOW_CLOSED = 131047
+BEGUN = "calls begun in a second"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Told:
     """What came on `sent` about one message."""
 
     sent: int = 0
-    failed: list[int] = field(default_factory=list)  # codes
+    failed: list[int] = field(default_factory=list)  # codes, 0 where the sender gave it up itself
+    reasons: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -47,8 +49,11 @@ class Ledger:
     published_again: int = 0
     _events: set[str] = field(default_factory=set)
 
-    def tell(self, event_id: str, message_id: str, failed_with: int | None) -> None:
-        """`failed_with` is None for a message that was sent. The same event again is dropped, as services drop it."""
+    def tell(self, event_id: str, message_id: str, failed_with: int | None, reason: str = "") -> None:
+        """`failed_with` is None for a message that was sent, `reason` the sender's word for why not.
+
+        The same event again is dropped, as services drop it.
+        """
         if message_id not in self.requested:
             return
         if event_id in self._events:
@@ -60,6 +65,7 @@ class Ledger:
             told.sent += 1
         else:
             told.failed.append(failed_with)
+            told.reasons.append(reason)
 
     @property
     def failed(self) -> set[str]:
@@ -73,9 +79,19 @@ class Ledger:
 
 
 def judge(
-    ledger: Ledger, accepted: Iterable[Json], refusals: Iterable[Json], counts: Json, faults: Mapping[str, int]
+    ledger: Ledger,
+    accepted: Iterable[Json],
+    refusals: Iterable[Json],
+    counts: Json,
+    faults: Mapping[str, int],
+    begun: Mapping[str, Sequence[float]],
+    limit: int,
 ) -> Json:
-    """The report: counts of everything, `wrong` with the first few ids of what is not right."""
+    """The report: counts of everything, `wrong` with the first few ids of what is not right.
+
+    `begun` are the times at which the senders began the calls of each number, of which no second may have more than
+    `limit`. What arrived in a second is told beside it and not judged: a busy machine reads in heaps.
+    """
     takes: dict[str, list[Json]] = defaultdict(list)
     for message in accepted:
         if message["callback"] in ledger.requested:
@@ -96,6 +112,12 @@ def judge(
     wrong["out of order"] = out_of_order(ledger, takes)
     doubled = [message_id for message_id, messages in takes.items() if len(messages) > 1]
     refused = counts["refused"]
+    calls, most_begun = sum(map(len, begun.values())), max(map(most_in_a_second, begun.values()), default=0)
+    if calls < sum(map(len, takes.values())):
+        wrong["accepted and not noted as begun"] = [f"{calls} calls"]
+    broken = {code: refused[code] for code in (PAIR_LIMIT, THROUGHPUT) if refused.get(code)}
+    if most_begun > limit:
+        broken[BEGUN] = most_begun
     waits = [takes[key][0]["at"] - one.at for key, one in ledger.requested.items() if key in takes]
     return {
         "requested": len(ledger.requested),
@@ -104,18 +126,41 @@ def judge(
         "published_again": ledger.published_again,
         "failed_at_whatsapp": sum(any(take["code"] is not None for take in each) for each in takes.values()),
         "failed_by_code": dict(Counter(str(code) for told in ledger.told.values() for code in told.failed)),
+        "not_accepted": _not_accepted(ledger, takes),
         "refused_by_rule": refused,
         "injected_refusals": counts["injected"],
         "faults": dict(faults),
-        "most_in_a_second": max((each["most_in_a_second"] for each in counts["numbers"].values()), default=0),
+        "calls_begun": calls,
+        "most_begun_in_a_second": most_begun,
+        "most_arrived_in_a_second": max((each["most_in_a_second"] for each in counts["numbers"].values()), default=0),
         "waited": figures.latency(waits) if waits else {},
         "wrong": {what: {"count": len(ids), "some": ids[:5]} for what, ids in wrong.items() if ids},
-        "limits_broken": {code: refused[code] for code in (PAIR_LIMIT, THROUGHPUT) if refused.get(code)},
+        "limits_broken": broken,
     }
 
 
 def is_right(report: Json) -> bool:
     return not report["wrong"] and not report["limits_broken"]
+
+
+def most_in_a_second(times: Sequence[float]) -> int:
+    """The most of these times, in order, that lie within one second, wherever it begins."""
+    most = first = 0
+    for n, at in enumerate(times):
+        while times[first] <= at - 1.0:
+            first += 1
+        most = max(most, n - first + 1)
+    return most
+
+
+def _not_accepted(ledger: Ledger, takes: Mapping[str, Sequence[Json]]) -> Json:
+    """Messages that WhatsApp never took: refused by it, and given up by the sender itself, each by its reason."""
+    refused: Counter[str] = Counter()
+    given_up: Counter[str] = Counter()
+    for message_id, told in ledger.told.items():
+        if message_id not in takes and told.failed:
+            (refused if told.failed[-1] else given_up)[told.reasons[-1]] += 1
+    return {"refused": dict(refused), "given_up": dict(given_up)}
 
 
 def out_of_order(ledger: Ledger, takes: Mapping[str, list[Json]]) -> list[str]:

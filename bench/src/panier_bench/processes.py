@@ -53,8 +53,10 @@ async def running(
 
 
 @contextlib.asynccontextmanager
-async def service(name: str, settings: Mapping[str, str], where: Where = cores.measured) -> AsyncIterator[int]:
-    """One of our services, ready; its pid."""
+async def service(
+    name: str, settings: Mapping[str, str], where: Where = cores.measured, module: str = ""
+) -> AsyncIterator[int]:
+    """One of our services, ready; its pid. `module` is what to start in the place of the service's own."""
     port = free_port()
     told = {
         "PANIER_ADMIN_TOKEN": "bench",
@@ -63,7 +65,7 @@ async def service(name: str, settings: Mapping[str, str], where: Where = cores.m
         f"PANIER_{name.upper()}_ADMIN_PORT": str(port),
         **settings,
     }
-    async with running(f"panier_{name}", settings=told, where=where) as pid:
+    async with running(module or f"panier_{name}", settings=told, where=where) as pid:
         await until_ready(f"http://127.0.0.1:{port}/readyz", pid)
         yield pid
 

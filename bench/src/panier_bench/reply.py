@@ -11,17 +11,21 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from panier_bench import figures, load, webhooks
+from panier_cli.load import sending
+from panier_cli.load.sending import Door
+from panier_cli.load.webhooks import press, text, webhook
+
+from panier_bench import figures, webhooks
 from panier_bench.figures import Tell, silent
 from panier_bench.stack import Stack
 
 NUMBER = "106540352242922"  # of the example bakery
 REPLY_SECONDS = 60.0
 KINDS = {
-    "greeting": webhooks.text("Bonjour"),  # answered by catalog
-    "search": webhooks.text("croissant"),  # by catalog, after checkout let it pass
-    "add to cart": webhooks.press("cart:add:croissant", "Ajouter"),  # by cart
-    "orders": webhooks.text("commandes"),  # by checkout
+    "greeting": text("Bonjour"),  # answered by catalog
+    "search": text("croissant"),  # by catalog, after checkout let it pass
+    "add to cart": press("cart:add:croissant", "Ajouter"),  # by cart
+    "orders": text("commandes"),  # by checkout
 }
 
 
@@ -63,7 +67,7 @@ def _customers() -> Iterator[tuple[str, str]]:
 
 def _request(customer: str, kind: str) -> bytes:
     wamid = f"wamid.HBgLbench{customer}{time.time_ns():x}"
-    return webhooks.request(webhooks.webhook(NUMBER, customer, wamid, int(time.time()), KINDS[kind]))
+    return webhooks.request(webhook(NUMBER, customer, wamid, int(time.time()), KINDS[kind]))
 
 
 async def _one_by_one(stack: Stack, customers: Iterator[tuple[str, str]], count: int) -> list[Delay]:
@@ -80,10 +84,11 @@ async def _at_rate(stack: Stack, customers: Iterator[tuple[str, str]], count: in
 async def _replies(stack: Stack, asked: Sequence[tuple[str, str]], rate: float | None) -> list[Delay]:
     requests = [_request(customer, kind) for customer, kind in asked]
     expected = [stack.graph.expect(customer) for customer, _ in asked]
+    door = Door("127.0.0.1", stack.ingest)
     if rate is None:
-        posted = await load.closed(stack.ingest, requests, connections=1)
+        posted = await sending.closed(door, requests, connections=1)
     else:
-        posted = await load.paced(stack.ingest, requests, rate)
+        posted = await sending.paced(door, requests, rate)
     if set(posted.statuses) != {200}:
         figures.stop(f"answers were not all 200: {dict(posted.statuses)}")
     try:

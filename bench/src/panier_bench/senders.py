@@ -8,15 +8,16 @@ from panier_bench import cores, processes
 
 
 class Senders:
-    """Processes of the sender, which can be killed and are started again."""
+    """Processes of the sender, which can be killed and are started again. `module` is what is started."""
 
-    def __init__(self, settings: dict[str, str]) -> None:
+    def __init__(self, settings: dict[str, str], module: str = "") -> None:
         self._settings = settings
+        self._module = module
         self._running: list[tuple[contextlib.AsyncExitStack, int]] = []
 
     async def start(self) -> None:
         stack = contextlib.AsyncExitStack()
-        pid = await stack.enter_async_context(processes.service("sender", self._settings, cores.anywhere))
+        pid = await stack.enter_async_context(processes.service("sender", self._settings, cores.anywhere, self._module))
         self._running.append((stack, pid))
 
     async def kill(self) -> None:

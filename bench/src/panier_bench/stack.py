@@ -1,4 +1,4 @@
-"""The whole local stack as a newcomer starts it, with a stand-in where Meta would be."""
+"""The whole local stack as a newcomer starts it, usually with a stand-in where Meta would be."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,36 +36,40 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[Stack]:
-    """`panier up` in a folder and on ports of its own; its log is shown when it does not come up."""
+    """`panier up` with a stand-in where Meta would be, in a folder and on ports of its own."""
+    async with graph.listening() as stand_in:
+        settings = {
+            "PANIER_GRAPH_URL": stand_in.url,
+            "PANIER_META_APP_SECRET": webhooks.SECRET,
+            "BOULANGERIE_TOKEN": "bench",
+            # Of a number that Meta has upgraded: the usual limit is not what is measured.
+            "PANIER_SENDER_MESSAGES_PER_SECOND": "1000",
+        }
+        async with started(settings) as (pid, env):
+            yield Stack(stand_in, int(env["PANIER_INGEST_PORT"]), pid, env)
+
+
+@contextlib.asynccontextmanager
+async def started(settings: Mapping[str, str]) -> AsyncIterator[tuple[int, dict[str, str]]]:
+    """`panier up` with these settings: its pid and whole environment; its log is shown when it does not come up."""
     with tempfile.TemporaryDirectory(prefix="panier-bench-") as folder:
-        async with graph.listening() as stand_in:
-            ports = {name: processes.free_port() for name in ("ingest", "console", "simulator")}
-            env = processes.environment(
-                {
-                    "PANIER_DATA": f"{folder}/data",
-                    "PANIER_GRAPH_URL": stand_in.url,
-                    "PANIER_META_APP_SECRET": webhooks.SECRET,
-                    "BOULANGERIE_TOKEN": "bench",
-                    # Of a number that Meta has upgraded: the usual limit is not what is measured.
-                    "PANIER_SENDER_MESSAGES_PER_SECOND": "1000",
-                    **{f"PANIER_{name.upper()}_PORT": str(port) for name, port in ports.items()},
-                }
+        ports = {f"PANIER_{name}_PORT": str(processes.free_port()) for name in ("INGEST", "CONSOLE", "SIMULATOR")}
+        env = processes.environment({"PANIER_DATA": f"{folder}/data", **ports, **settings})
+        log = Path(folder, "log")
+        with log.open("wb") as out:  # noqa: ASYNC230 - nothing else runs here yet
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "panier_cli", "up"),
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
-            log = Path(folder, "log")
-            with log.open("wb") as out:  # noqa: ASYNC230 - nothing else runs here yet
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "panier_cli", "up"),
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
-            try:
-                await _until_ready(process, env, log)
-                yield Stack(stand_in, ports["ingest"], process.pid, env)
-            finally:
-                await _end(process)
+        try:
+            await _until_ready(process, env, log)
+            yield process.pid, env
+        finally:
+            await _end(process)
 
 
 async def _until_ready(process: asyncio.subprocess.Process, env: dict[str, str], log: Path) -> None:

@@ -33,7 +33,7 @@ from panier_common.topics import OUTBOUND, SENT
 from panier_simulator.client import Simulator
 from rich.console import Console
 
-from panier_bench import cores, processes, webhooks
+from panier_bench import cores, processes, recorded_sender, webhooks
 from panier_bench.engines import Engines, engines, topics
 from panier_bench.figures import Tell, silent
 from panier_bench.ledger import Ledger, Requested, is_right, judge
@@ -64,6 +64,7 @@ class Plan:
     seed: int = 1
     faults: str = "all"
     kills: int = 0
+    sender: str = "panier_bench.recorded_sender"  # the module that is started
     patience_seconds: float = 120.0  # how long nothing may come to an end before the rest is given up
 
     def check(self) -> None:
@@ -84,6 +85,7 @@ class Weather:
     numbers: Sequence[str]
     senders: Senders
     ledger: Ledger
+    calls: Path  # where the senders note when they begin a call
 
     def number_of(self, customer: int) -> str:
         """Each customer talks to one number."""
@@ -138,12 +140,13 @@ async def _world(found: Engines, plan: Plan, producer: Producer, folder: Path) -
             "PANIER_SENDER_DATABASE_URL": await found.database("panier_sender"),
             "PANIER_GRAPH_URL": simulator.graph_url,
             TOKEN: "storm",
+            recorded_sender.FILE: str(folder / "calls"),
         }
-        senders = Senders(sender)
+        senders = Senders(sender, plan.sender)
         stack.push_async_callback(senders.stop)
         for _ in range(plan.senders):
             await senders.start()
-        yield Weather(plan, simulator, producer, numbers, senders, Ledger())
+        yield Weather(plan, simulator, producer, numbers, senders, Ledger(), folder / "calls")
 
 
 async def _configure(producer: Producer, numbers: Sequence[str]) -> None:
@@ -275,7 +278,7 @@ async def _follow(consumer: AIOKafkaConsumer, ledger: Ledger) -> None:
             case MessageSent():
                 ledger.tell(headers["ce_id"], event.message_id, None)
             case MessageFailed():
-                ledger.tell(headers["ce_id"], event.message_id, event.code)
+                ledger.tell(headers["ce_id"], event.message_id, event.code, event.reason)
 
 
 async def _drain(weather: Weather, tell: Tell) -> None:
@@ -326,7 +329,9 @@ def _report(weather: Weather, took: float) -> dict[str, Any]:
     counts = simulator.counts()
     counts["numbers"] = {name: each for name, each in counts["numbers"].items() if name in weather.numbers}
     struck = simulator.call("GET", "/api/faults")["struck"]
-    report = judge(weather.ledger, simulator.accepted(), simulator.refusals(), counts, struck)
+    begun = recorded_sender.read(weather.calls)
+    limit = weather.plan.throughput
+    report = judge(weather.ledger, simulator.accepted(), simulator.refusals(), counts, struck, begun, limit)
     hooks = simulator.webhooks()
     return {
         "plan": asdict(weather.plan),

@@ -42,7 +42,7 @@ class Traffic:
     def turn(self) -> list[tuple[str, int]]:
         asked = []
         for number, limit in LIMITS.items():
-            self._owed[number] += limit * 0.95 * TURN_SECONDS
+            self._owed[number] += limit * 0.97 * TURN_SECONDS
             while self._owed[number] >= 1:
                 self._owed[number] -= 1
                 asked.append((number, self._chance.choices((ANSWER, NEWS, REMINDER), (5, 3, 2))[0]))
@@ -71,6 +71,8 @@ def run(seconds: float) -> Report:
                 paid[customer] = pair_spent(paid.get(customer, 0.0), now)
             schedule.put(number, rank, (number, rank, now), now)
         due = schedule.due(now, 512)
+        for number, _, _ in due:
+            schedule.begin(number, now)
         report.cpu_seconds += time.process_time() - began
         _judge(report, last_second, due, now)
     report.left = schedule.waiting

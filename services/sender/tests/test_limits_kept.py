@@ -22,7 +22,7 @@ async def test_a_number_sends_at_its_pace(world, graph, until):
         asked = [await world.ask(f"3360000{n:04}", f"{n}") for n in range(120)]
         await until(lambda: len(world.sent) == len(asked))
     assert len(graph.calls) == len(asked)
-    # 40 a second, one twentieth of them at once: what is counted more exactly in test_rates.py.
+    # What no second may see is counted in test_calls_begun.py.
     assert max(call.began for call in graph.calls) - began >= (120 - 2) / 40
 
 

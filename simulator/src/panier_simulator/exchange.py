@@ -23,6 +23,7 @@ from panier_simulator.limits import Rates, check_window
 from panier_simulator.numbers import CustomerState
 from panier_simulator.requests import digits
 from panier_simulator.shops import Number, Shop, Shops
+from panier_simulator.stalls import Stalls
 from panier_simulator.store import Customer, Hook, Message, Store
 
 Json = dict[str, Any]
@@ -77,6 +78,7 @@ class Exchange:
         self.hub = hub
         self.faults = faults
         self.counts = CallCounts()
+        self.stalls = Stalls()
         self._rates = rates
         self._window = window
         self._delivered_after = delivered_after_seconds
@@ -112,7 +114,7 @@ class Exchange:
         wamid = body["id"]
         if not isinstance(wamid, str) or self.store.message(wamid):
             raise actions.ImpossibleError("The id of a raw message is new text")
-        self._rates.count(number.phone_number_id, now)
+        self._rates.count(number.phone_number_id, now, self.stalls.longest())
         lane = topic(customer.id, number.phone_number_id)
         with self.store.together():
             if "media" in action:
@@ -190,7 +192,7 @@ class Exchange:
         acceptance.check_files(self.store, body, now)
         acceptance.check_order(self.store, phone_number_id, body)
         failure = self._failure(customer, number, body, category, now)
-        self._rates.take(phone_number_id, customer.id, now)
+        self._rates.take(phone_number_id, customer.id, now, self.stalls.longest())
         wamid = new_wamid()
         state, error = ("failed", failure.in_status()) if failure else ("sent", None)
         with self.store.together():

@@ -68,7 +68,9 @@ def build_app(exchange: Exchange, check_tokens: bool = False) -> Starlette:
     async def running(app: Starlette) -> AsyncIterator[None]:
         await exchange.courier.start()
         exchange.resume()
+        exchange.stalls.start()
         yield
+        exchange.stalls.stop()
         exchange.clock.stop()
         await exchange.courier.stop()
         exchange.store.close()

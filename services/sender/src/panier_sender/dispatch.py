@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from panier_common.contracts.events import Event
 from panier_common.failpoints import fail_point
@@ -76,6 +77,7 @@ class Dispatcher:
         self._opening = Opening(calls_limit)
         self._claim_seconds = claim_seconds
         self._tasks: dict[asyncio.Task[None], int] = {}
+        self._uploading: dict[asyncio.Task[None], int] = {}
         self._turn: asyncio.TimerHandle | None = None
         self._results: list[CallFinished] = []
         self._wake = asyncio.Event()
@@ -94,7 +96,12 @@ class Dispatcher:
         """Call these when their turn comes. They were claimed at `taken_at` of the monotonic clock at the earliest."""
         deadline, now = taken_at + self._claim_seconds, time.monotonic()
         for entry in claims:
-            self._schedule.put(entry.phone_number_id, entry.rank, Claim(entry, deadline), now)
+            if entry.kind == MEDIA and UPLOAD in entry.body:
+                task = asyncio.create_task(self._upload(Claim(entry, deadline)))
+                self._uploading[task] = entry.home
+                task.add_done_callback(self._uploaded)
+            else:
+                self._schedule.put(entry.phone_number_id, entry.rank, Claim(entry, deadline), now)
         self._begin_due()
         self._wake.set()
 
@@ -115,7 +122,8 @@ class Dispatcher:
         """Begin no more calls of these homes; returns when those in flight have ended and were submitted."""
         self._released |= set(homes)
         self._withdraw(lambda number, claim: claim.entry.home in self._released)
-        pending = [task for task, home in self._tasks.items() if home in self._released]
+        under_way = [*self._tasks.items(), *self._uploading.items()]
+        pending = [task for task, home in under_way if home in self._released]
         if pending:
             await asyncio.wait(pending, timeout=self._claim_seconds)
         with suppress(TimeoutError):
@@ -182,10 +190,29 @@ class Dispatcher:
         if self._turn is None and self._schedule.waiting:
             self._begin_due()
 
+    def _uploaded(self, task: "asyncio.Task[None]") -> None:
+        del self._uploading[task]
+        self._begin_due()
+
     def _withdraw(self, unwanted: Callable[[str, Claim], bool]) -> None:
         """These are not called after all; they keep their place in the journal."""
         for claim in self._schedule.withdraw(unwanted):
             self._report(claim.entry, UNCALLED)
+
+    async def _upload(self, claim: Claim) -> None:
+        """Have the message's file uploaded before its turn: what had its turn is to begin at once."""
+        entry, token = claim.entry, self._token_for(claim)
+        if isinstance(token, Answer):
+            self._report(entry, token)
+            return
+        found = await self._uploads.in_place(entry, token, (claim.deadline - time.monotonic()) / 2)
+        if isinstance(found, Answer):
+            self._report(entry, found)
+        elif entry.home in self._released:
+            self._report(entry, UNCALLED)
+        else:
+            ready = Claim(msgspec.structs.replace(entry, body=found), claim.deadline)
+            self._schedule.put(entry.phone_number_id, entry.rank, ready, time.monotonic())
 
     async def _handle(self, claim: Claim) -> None:
         began = time.monotonic()
@@ -195,8 +222,18 @@ class Dispatcher:
         self._report(claim.entry, answer, time.monotonic() - began)
 
     async def _call(self, claim: Claim) -> Answer:
-        entry, left = claim.entry, claim.deadline - time.monotonic()
-        if left < LEAST_SECONDS or entry.home in self._released:
+        entry, token = claim.entry, self._token_for(claim)
+        number, now = entry.phone_number_id, time.monotonic()
+        if isinstance(token, Answer):
+            self._schedule.spare(number)
+            return token
+        self._schedule.begin(number, now)
+        return await self._graph.send(number, token, entry.body.encode(), claim.deadline - now, entry.traceparent)
+
+    def _token_for(self, claim: Claim) -> str | Answer:
+        """The token for its call, or why there is none to be."""
+        entry = claim.entry
+        if claim.deadline - time.monotonic() < LEAST_SECONDS or entry.home in self._released:
             return UNCALLED
         number = entry.phone_number_id
         token, before = self._tokens.of(number), self._tokens_used.get(number, "")
@@ -205,13 +242,7 @@ class Dispatcher:
             if before is not None:  # say so once
                 log.error("no access token", number=number, variable=self._tokens.variable(number))
             return NO_TOKEN
-        body = entry.body
-        if entry.kind == MEDIA and UPLOAD in body:
-            found = await self._uploads.in_place(entry, token, left / 2)
-            if isinstance(found, Answer):
-                return found
-            body, left = found, claim.deadline - time.monotonic()
-        return await self._graph.send(number, token, body.encode(), left, entry.traceparent)
+        return token
 
     def _report(self, entry: Entry, answer: Answer, seconds: float = 0.0) -> None:
         now = datetime.now(UTC)

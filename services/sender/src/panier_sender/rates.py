@@ -10,8 +10,13 @@ DEFAULT_PER_SECOND = 80
 HIGHEST_PER_SECOND = 1000
 COEXISTENCE_PER_SECOND = 20
 
-# Of a number's limit, this share may leave at once and the rest is its pace: no second sees more than the limit.
-BURST_SHARE = 0.05
+# A message that goes late by up to so much does not make the next ones late: the event loop looks every few
+# milliseconds. It is also what may leave at once after a pause: one or two messages at 80 a second.
+LATE_SECONDS = 0.02
+# So far may a call as it is counted here be from the same call as it is begun.
+APART_SECONDS = 0.005
+# All of that is taken from each second, so that none of them, wherever it begins, sees more than the limit.
+USED_SHARE = 1.0 / (1.0 + LATE_SECONDS + APART_SECONDS)
 SLOWEST = 1 / 16
 RECOVERY_SECONDS = 60.0
 # However much customers write, this share of the limit stays ours.
@@ -28,7 +33,9 @@ PAIR_BURST = 44
 class Pace(msgspec.Struct):
     """A number's pace. `paid_at` is when what it sent is paid for; `share` what a refusal left of its limit.
 
-    `heard_until` is the same as `paid_at` for what customers wrote.
+    `pending` are messages whose turn has come and whose calls have not begun yet. What counts is when calls begin:
+    a process that was held up in between goes on from there, and catches nothing up. `heard_until` is the same as
+    `paid_at` for what customers wrote.
     """
 
     per_second: float
@@ -36,6 +43,7 @@ class Pace(msgspec.Struct):
     share: float = 1.0
     slowed_at: float = float("-inf")
     heard_until: float = 0.0
+    pending: int = 0
 
     def share_at(self, now: float) -> float:
         """After a refusal the pace grows back to the limit within a minute."""
@@ -43,10 +51,21 @@ class Pace(msgspec.Struct):
 
     def free_at(self, now: float) -> float:
         """When the next message may go."""
-        return self.paid_at - max(0.0, self._burst(now) - 1.0) / self.rate(now)
+        return self._paid_if_begun(now) - LATE_SECONDS
 
-    def spend(self, now: float, messages: int = 1) -> None:
-        self.paid_at = max(self.paid_at, now) + messages / self.rate(now)
+    def take(self, now: float) -> None:
+        """A message has its turn: its call is about to begin."""
+        self._spend(now, 1)
+        self.pending += 1
+
+    def begin(self, now: float) -> None:
+        """The call of the first that is pending begins: it is paid for from now on, and so are those behind it."""
+        self.paid_at = self._paid_if_begun(now)
+        self.pending -= 1
+
+    def spare(self) -> None:
+        """One that had its turn is not called after all."""
+        self.pending -= 1
 
     def hear(self, now: float, messages: int) -> None:
         """Customers' messages count towards the limit as well; what they have of it is theirs second by second."""
@@ -54,7 +73,7 @@ class Pace(msgspec.Struct):
         counted = min(messages, int((now + 1.0 - max(self.heard_until, now)) * theirs))
         if counted > 0:
             self.heard_until = max(self.heard_until, now) + counted / theirs
-            self.spend(now, counted)
+            self._spend(now, counted)
 
     def slow(self, now: float) -> None:
         """Meta says it was too much: half as fast from now on. What was on its way already adds nothing."""
@@ -62,11 +81,15 @@ class Pace(msgspec.Struct):
             self.share, self.slowed_at = max(SLOWEST, self.share_at(now) / 2), now
 
     def rate(self, now: float) -> float:
-        """Messages a second, once the burst is used up."""
-        return self.per_second * (1.0 - BURST_SHARE) * self.share_at(now)
+        """Messages a second in the long run."""
+        return self.per_second * USED_SHARE * self.share_at(now)
 
-    def _burst(self, now: float) -> float:
-        return max(1.0, self.per_second * BURST_SHARE * self.share_at(now))
+    def _spend(self, now: float, messages: int) -> None:
+        self.paid_at = max(self.paid_at, now) + messages / self.rate(now)
+
+    def _paid_if_begun(self, now: float) -> float:
+        """When all would be paid for if what is pending began now."""
+        return max(self.paid_at, now + self.pending / self.rate(now))
 
 
 class Opening(msgspec.Struct):

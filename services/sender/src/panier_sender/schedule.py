@@ -61,7 +61,10 @@ class Schedule(Generic[M]):
             heappush(self._heap, (queue.pace.free_at(now), self._next_turn(), number))
 
     def due(self, now: float, most: int) -> list[M]:
-        """The messages that may go now, at most so many: one of each number in turn."""
+        """The messages that may go now, at most so many: one of each number in turn.
+
+        For each of them `begin` or `spare` is to follow.
+        """
         found: list[M] = []
         heap = self._heap
         while heap and heap[0][0] <= now and len(found) < most:
@@ -70,7 +73,7 @@ class Schedule(Generic[M]):
             free_at = queue.pace.free_at(now)
             if free_at <= now:
                 found.append(queue.pop())
-                queue.pace.spend(now)
+                queue.pace.take(now)
                 free_at = queue.pace.free_at(now)
             if queue.count:
                 heapreplace(heap, (free_at, self._next_turn(), number))
@@ -79,6 +82,14 @@ class Schedule(Generic[M]):
                 queue.listed = False
         self.waiting -= len(found)
         return found
+
+    def begin(self, number: str, now: float) -> None:
+        """The call of a message that was due begins."""
+        self._queue(number).pace.begin(now)
+
+    def spare(self, number: str) -> None:
+        """A message that was due is not called after all."""
+        self._queue(number).pace.spare()
 
     def next_at(self) -> float | None:
         """When something may be due; None when nothing waits."""

@@ -15,6 +15,7 @@ from panier_sender.render import UPLOAD
 # What another process uploaded is found in the database; what was found is not asked for again so soon.
 REMEMBER_SECONDS = 3600.0
 REMEMBER_MOST = 10_000
+UPLOADS_LIMIT = 16  # at once: they need no turn of their number's, so they have a limit of their own
 MEDIA_REFUSED = RULES[131053]
 
 _PLACE = re.compile(f'"{UPLOAD}([0-9a-f]{{64}})"')
@@ -28,6 +29,7 @@ class Uploads:
         self._graph = graph
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._room = asyncio.Semaphore(UPLOADS_LIMIT)
 
     async def in_place(self, entry: Entry, token: str, seconds: float) -> str | Answer:
         """The call's body with the id of the upload in it, or why there is none: nothing has been sent then."""
@@ -47,10 +49,20 @@ class Uploads:
         return found if isinstance(found, Answer) else entry.body.replace(place.group(), f'"{found}"', 1)
 
     async def _find(self, key: tuple[str, str], token: str, seconds: float) -> str | Answer:
-        number, digest = key
         known = self._known.get(key)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        async with self._room:
+            found = await self._found_or_uploaded(key, token, seconds)
+        if isinstance(found, Answer):
+            return found
+        if len(self._known) >= REMEMBER_MOST:
+            self._known.clear()
+        self._known[key] = (time.monotonic() + REMEMBER_SECONDS, found)
+        return found
+
+    async def _found_or_uploaded(self, key: tuple[str, str], token: str, seconds: float) -> str | Answer:
+        number, digest = key
         async with self._pool.acquire(timeout=seconds) as connection:
             media_id = await db.find_upload(connection, number, digest)
             file = await db.find_file(connection, digest) if media_id is None else None
@@ -62,7 +74,4 @@ class Uploads:
                 return Answer(rule, code=code)
             async with self._pool.acquire(timeout=seconds) as connection:
                 await db.save_upload(connection, number, digest, media_id)
-        if len(self._known) >= REMEMBER_MOST:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + REMEMBER_SECONDS, media_id)
         return media_id
