@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from known_settings import SERVICES, is_opentelemetry, settings_of
+from known_settings import ROOT, SERVICES, WITH_DATABASE, is_opentelemetry, settings_of
 
 Compose = dict[str, Any]
 PROGRAMS = (*SERVICES, "simulator")
 JOBS = ("topics", "migrate")
+ENGINES = ("kafka", "postgres", "postgres-exporter", "jaeger", "prometheus", "grafana")
 DRAIN_SECONDS = 20
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?P<rest>[^}]*)\}")
 # Settings of an image's own, which is no service of ours.
@@ -25,6 +26,47 @@ def variables(compose: Compose) -> dict[str, set[str]]:
 
 def required(compose: Compose) -> set[str]:
     return {name for name, uses in variables(compose).items() if any(use.startswith(":?") for use in uses)}
+
+
+def every_program_and_job_runs(compose: Compose) -> Iterator[str]:
+    wanted = {*PROGRAMS, *JOBS, *ENGINES}
+    yield from (f"{name} is missing" for name in sorted(wanted - set(compose["services"])))
+    yield from (f"nobody knows {name}" for name in sorted(set(compose["services"]) - wanted))
+
+
+def what_is_mounted_is_there(compose: Compose) -> Iterator[str]:
+    for name, service in compose["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            if source.startswith("./") and not (ROOT / source).exists():
+                yield f"{name}: {source} is not there"
+
+
+def what_is_built_has_a_dockerfile(compose: Compose) -> Iterator[str]:
+    for name in set(compose["services"]) & {*PROGRAMS, *JOBS}:
+        build = compose["services"][name].get("build", {})
+        if not (ROOT / build.get("context", "") / build.get("dockerfile", "")).is_file():
+            yield f"{name}: nothing says how it is built"
+
+
+def every_database_is_asked_for_its_figures(compose: Compose) -> Iterator[str]:
+    addresses = compose["services"]["postgres-exporter"]["environment"]["DATA_SOURCE_NAME"].split(",")
+    asked = [address.rpartition("/")[2].partition("?")[0] for address in addresses]
+    if asked != [f"panier_{service}" for service in WITH_DATABASE]:
+        yield f"asked are {', '.join(asked)}"
+
+
+def databases_are_those_of_the_services(compose: Compose) -> Iterator[str]:
+    """A service has its own role; only the migration has the owner's."""
+    services = compose["services"]
+    for service in WITH_DATABASE:
+        name = f"PANIER_{service.upper()}_DATABASE"
+        at = f"@postgres:5432/panier_{service}"
+        if services[service]["environment"][f"{name}_URL"] != f"postgresql://panier_{service}:${{{name}_PASSWORD}}{at}":
+            yield f"{service}: has another's database"
+        owners = f"postgresql://postgres:${{PANIER_POSTGRES_PASSWORD}}{at}"
+        if services["migrate"]["environment"].get(f"{name}_URL") != owners:
+            yield f"migrate: does not bring {service}'s database up to date"
 
 
 def variables_are_required_or_have_a_default(compose: Compose) -> Iterator[str]:
@@ -139,6 +181,11 @@ def networks_and_volumes_are_declared(compose: Compose) -> Iterator[str]:
 
 
 RULES = (
+    every_program_and_job_runs,
+    what_is_mounted_is_there,
+    what_is_built_has_a_dockerfile,
+    every_database_is_asked_for_its_figures,
+    databases_are_those_of_the_services,
     variables_are_required_or_have_a_default,
     images_have_a_version,
     everything_is_watched_and_restarted,

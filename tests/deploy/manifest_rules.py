@@ -1,10 +1,11 @@
 """What must hold of rendered manifests and no schema says; each rule yields one line for each thing wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from known_settings import is_opentelemetry, settings_of
+from known_settings import SERVICES, WITH_DATABASE, is_opentelemetry, settings_of
 
 Object = dict[str, Any]
 DRAIN_SECONDS = 20
@@ -28,6 +29,46 @@ def containers(objects: Iterable[Object]) -> Iterator[tuple[str, Object]]:
     for name, _, pod in workloads(objects):
         for container in pod["containers"]:
             yield name, container
+
+
+def names_are_used_once(objects: list[Object]) -> Iterator[str]:
+    for name, count in Counter(map(name_of, objects)).items():
+        if count > 1:
+            yield f"{name} is there {count} times"
+
+
+def everything_is_labelled_and_in_one_namespace(objects: list[Object]) -> Iterator[str]:
+    namespaces = [one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"]
+    if len(namespaces) != 1:
+        yield f"{len(namespaces)} namespaces"
+    for one in objects:
+        metadata = one["metadata"]
+        labels = metadata.get("labels", {})
+        if one["kind"] in ("Namespace", "PriorityClass"):
+            continue  # of the cluster, not of a namespace
+        if metadata.get("namespace") not in namespaces:
+            yield f"{name_of(one)} is in another namespace"
+        if labels.get("app.kubernetes.io/part-of") != "panier" or "app.kubernetes.io/name" not in labels:
+            yield f"{name_of(one)} is not labelled"
+
+
+def everything_runs_and_every_database_is_migrated(objects: list[Object]) -> Iterator[str]:
+    wanted = {f"Deployment panier-{service}" for service in SERVICES} | {"Job panier-topics"}
+    wanted |= {f"Job panier-migrate-{service}" for service in WITH_DATABASE}
+    found = {name for name, _, _ in workloads(objects)} - {"Deployment panier-collector", "Deployment panier-jaeger"}
+    yield from (f"{name} is missing" for name in sorted(wanted - found))
+    yield from (f"nobody knows {name}" for name in sorted(found - wanted))
+
+
+def sales_never_runs_twice(objects: list[Object]) -> Iterator[str]:
+    """One process, the old one gone before the new one starts, and nobody who adds more."""
+    for one in objects:
+        if name_of(one) == "Deployment panier-sales":
+            spec = one["spec"]
+            if (spec.get("replicas"), spec.get("strategy", {}).get("type")) != (1, "Recreate"):
+                yield f"{name_of(one)} may run twice"
+        if one.get("spec", {}).get("scaleTargetRef", {}).get("name") == "panier-sales":
+            yield f"{name_of(one)} scales sales"
 
 
 def no_secret_is_written_down(objects: list[Object]) -> Iterator[str]:
@@ -241,6 +282,10 @@ def _references(pod: Object) -> Iterator[tuple[str, str]]:
 
 
 RULES = (
+    names_are_used_once,
+    everything_is_labelled_and_in_one_namespace,
+    everything_runs_and_every_database_is_migrated,
+    sales_never_runs_twice,
     no_secret_is_written_down,
     pods_are_restricted,
     namespaces_refuse_other_pods,

@@ -143,3 +143,6 @@ def complaints(text: str) -> list[str]:
                 if (kind := known()[selector.name][0]) != "counter":
                     wrong.append(f"{part.func.name} of {selector.name}, a {kind}")
     return wrong
+
+
+FOREIGN = {name for name in _FOREIGN if not name.startswith("process_")} | {rule["name"] for rule in kafka_rules()}

@@ -30,6 +30,8 @@ COMMANDS = {
     "sales": "sales",
     "dead": "dead",
     "simulate": "simulate",
+    "load": "load",
+    "trace-key": "trace_key",
     "migrate": "migrate",
     "backup": "backup",
     "restore": "restore",
@@ -53,7 +55,7 @@ def build(words: Sequence[str]) -> typer.Typer:
         """Keeps the first word a word of its own while it is the only command."""
 
     for word in [words[0]] if words and words[0] in COMMANDS else COMMANDS:
-        command = getattr(import_module(f"panier_cli.commands.{COMMANDS[word]}"), word)
+        command = getattr(import_module(f"panier_cli.commands.{COMMANDS[word]}"), word.replace("-", "_"))
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=word)
         else:

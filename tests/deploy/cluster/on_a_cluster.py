@@ -7,6 +7,8 @@ where the scheduler puts it, and what controllers and evictions leave running.
 
 import json
 import pathlib
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 from control_plane import ZONES, Cluster, running, wait_until
 from definitions import definitions
+from documented_commands import VERBS
+from programs import cluster_programs
 from render import render
 from watched import is_ready, service_of, watching
 
@@ -229,3 +233,13 @@ def _evict(cluster: Cluster, pod: str) -> Any:
     document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": HERE}}
     path = f"/api/v1/namespaces/{HERE}/pods/{pod}/eviction"
     return cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(document))
+
+
+def test_kubectl_has_the_verbs_and_options_of_the_documents() -> None:
+    """The table by which every check reads the documents' lines is kubectl's own."""
+    for verb, options in VERBS.items():
+        asked = [cluster_programs() / "kubectl", *verb.split(), "--help"]
+        told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        known = {one for pair in re.findall(r"^ +(?:(-\w), )?(--[\w-]+)=", told, re.M) for one in pair}
+        wanted = {one for given in options for one in (("-i", "-t") if given == "-it" else (given,))}
+        assert wanted <= known, f"{verb} has no {wanted - known}"

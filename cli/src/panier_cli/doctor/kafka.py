@@ -17,6 +17,7 @@ from panier_common.topics import CHANGELOGS, TOPICS, Topic
 from panier_cli.doctor.findings import Finding, fail, ok, skipped, warn
 
 _APPLY = "`panier topics apply` makes what is missing; on Kubernetes the topic operator does"
+_SET = "`panier topics apply` sets them; on Kubernetes the topic operator does"
 _ANY, _TOPIC, _GROUP, _MATCH_ANY, _DENY, _ALLOW = 1, 2, 3, 1, 2, 3
 _LITERAL, _PREFIXED = 3, 4
 _READ, _WRITE, _ALL = 3, 4, 2
@@ -112,7 +113,7 @@ def _settings(seen: Mapping[str, Mapping[str, str] | None]) -> Iterator[Finding]
         differ = [f"{n} is {settings.get(n)}, not {v}" for n, v in expected.items() if settings.get(n) != v]
         if differ:
             wrong = True
-            yield fail("kafka.settings", f"{one.name}: {'; '.join(differ)}", "set them as docs/events.md says")
+            yield fail("kafka.settings", f"{one.name}: {'; '.join(differ)}", _SET)
     if hidden:
         yield skipped("kafka.settings", f"this user may not see the settings of {len(hidden)} topics", _ASK)
     elif not wrong:
