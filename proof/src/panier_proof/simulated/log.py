@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaTimeoutError, NoOffsetForPartitionError
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from panier_common.event import WireHeaders, to_wire
 from panier_common.kafka import Outgoing
 
@@ -250,6 +256,8 @@ class SimulatedReader:
             if partition not in self._positions:
                 raise NoOffsetForPartitionError(str(partition))
             at, log = self._positions[partition], self._broker.logs[partition]
+            if not 0 <= at <= len(log):
+                raise OffsetOutOfRangeError({partition: at})
             if at < len(log) and most > 0:
                 records = log[at : at + min(most, 1 + int(self._loop.random.random() * BATCH_RECORDS))]
                 found[partition] = records
