@@ -17,7 +17,7 @@ FAULTS ?= 10
 MINUTES ?= 3
 SEED ?= 1
 
-.PHONY: help setup run demo test check generate bench proof proof-bites proof-simulated proof-bites-simulated storm kills fuzz tracing-cost cluster audit clean-data
+.PHONY: help setup run demo test check generate bench proof proof-bites proof-simulated proof-bites-simulated storm kills fuzz tracing-cost growth cluster audit clean-data
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -81,6 +81,9 @@ fuzz: setup ## ten minutes of broken webhooks through the translator
 
 tracing-cost: setup ## what tracing one action in ten costs the runner, in paired rounds
 	$(BIN)/python -m panier_bench.tracing
+
+growth: setup ## what a conversation, a message and an order leave on disk (three minutes)
+	$(BIN)/python -m panier_bench.growth
 
 cluster: setup ## the overlays on a real API server with kwok nodes (the first time builds it: 15 minutes)
 	$(BIN)/pytest -v tests/deploy/cluster/on_a_cluster.py

@@ -1,4 +1,5 @@
-"""Documents name only what exists: commands with their options, make targets, paths, links, settings.
+"""Documents name only what exists: commands with their options, make targets, paths, links, settings, topics,
+metrics, alerts. What they type at a cluster or a database is tests/deploy/test_documented_commands.py's.
 
 What needs Meta, a registry, a cluster or long is not run, but nothing is named that is not there.
 """
@@ -10,6 +11,9 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from panier_common.conventions import METRICS
+from panier_common.topics import TOPICS
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [
@@ -135,3 +139,28 @@ def test_settings_exist(page: pathlib.Path) -> None:
         n for n in unknown if not re.fullmatch(r"PANIER_[A-Z]+_(ADMIN_URL|PROCESSES|DATABASE_URL|ADMIN_PORT)", n)
     }
     assert not unknown, f"{name_of(page)}: {unknown}"
+
+
+RULES = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus" / "rules.yaml").read_text("utf-8"))
+ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
+EXPOSED = {metric.exposed for metric in METRICS}
+HEADERS = {f"panier_{word}" for word in ("language", "owner", "seq")}  # of records
+MODULES = {path.name for path in ROOT.glob("*/**/src/panier_*") if ".venv" not in path.parts}
+
+
+def unknown(text: str) -> set[str]:
+    """Topics, metrics and alerts that a page names and that nobody has."""
+    topics = set(re.findall(r"\bpanier\.[a-z-]+\.v\d+\b", text)) - {topic.name for topic in TOPICS}
+    metrics = set(re.findall(r"`(panier_\w+)(?:\{[^`]*)?`", text)) - EXPOSED - MODULES - HEADERS
+    alerts = set(re.findall(r"`(Panier[A-Z]\w+)`", text)) - ALERTS
+    return topics | metrics | alerts
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_topics_metrics_and_alerts_exist(page: pathlib.Path) -> None:
+    assert unknown(page.read_text(encoding="utf-8")) == set()
+
+
+def test_a_topic_metric_or_alert_that_is_not_there_is_noticed() -> None:
+    text = "`panier.cart.v1` panier.carte.v1 `panier_ready` `panier_redy{x=1}` `panier_cart` `PanierLag` `PanierLagg`"
+    assert unknown(text) == {"panier.carte.v1", "panier_redy", "PanierLagg"}

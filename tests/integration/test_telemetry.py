@@ -123,6 +123,30 @@ def test_every_span_of_the_purchase_is_one_of_the_registry(
     assert not wrong
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_customer_who_calls_is_found_by_the_hash_that_spans_have(
+    shop: Stack, buyers: list[Customer], told: Collector, alone: bool
+) -> None:
+    """From the number on the telephone, by asking the services; from the user id, by the token alone."""
+    stranger = Customer(shop, "a stranger")
+    stranger.act(text="Bonjour !")
+    stranger.answers(offers("catalog:menu"))
+    who = buyers[0].user_id if alone else "+33 6 12 34 98 71"
+    asked = shop.ask("trace-key", "--number", NUMBER, "--customer", who, *(["--alone"] if alone else []))
+    assert asked["attribute"] == conventions.CONVERSATION
+    hashes = {one["hash"] for one in asked["conversations"]}
+
+    def heard() -> tuple[set[str], set[str]] | None:
+        """Which services tell of this customer, and what the sender, which hears everybody, calls the others."""
+        spans = [span for span in list(told.spans) if asked["attribute"] in span.attributes]
+        services = {span.service for span in spans if span.attributes[asked["attribute"]] in hashes}
+        others = {s.attributes[asked["attribute"]] for s in spans if s.service == "panier-sender" and s.name == INBOUND}
+        return (services, others - hashes) if "panier-sender" in services and others - hashes else None
+
+    services, _ = eventually("the spans of both", heard, 20)
+    assert {"panier-catalog", "panier-cart", "panier-checkout", "panier-sender"} <= services
+
+
 def test_a_status_links_to_the_trace_of_its_message(shop: Stack, buyers: list[Customer], told: Collector) -> None:
     def linked() -> tuple[Span, Span] | None:
         by_id = {span.id: span for span in list(told.spans)}

@@ -21,6 +21,7 @@ from panier_cli.stack.services import SERVICES
 
 # Longer than a service lets a command wait for its result; an import tells of its progress more often.
 SECONDS = 30.0
+_LINES = "application/x-ndjson"
 WITH_DATABASE = tuple(service.name for service in SERVICES if service.database)
 
 
@@ -42,6 +43,16 @@ class InternalApi:
         """Look something up; query values of None are left out."""
         given = {name: value for name, value in query.items() if value is not None}
         return self.send(service, "GET", f"{where}?{urlencode(given)}" if given else where)
+
+    def items(self, service: str, where: str, **query: str | None) -> Iterator[Any]:
+        """The members of a list of any length, each as it arrives where the service tells them line by line."""
+        given = {name: value for name, value in query.items() if value is not None}
+        with self._answer(service, "GET", f"{where}?{urlencode(given)}", None, {"Accept": _LINES}) as answer:
+            if answer.headers.get_content_type() != _LINES:
+                yield from _json(service, answer.read())
+                return
+            while line := answer.readline():
+                yield _json(service, line)
 
     def send(
         self, service: str, method: str, where: str, document: Any = None, headers: Mapping[str, str] | None = None

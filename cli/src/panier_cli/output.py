@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 Show = Callable[[Any], Iterable["RenderableType"]]
 """Makes what people see out of a document."""
+
+# Rows of a table for people: its columns are as wide as its widest cells, which have to be known.
+AT_ONCE = 1000
 
 # Characters that turn the direction of what follows them, which a line of a table must not do.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -27,6 +31,22 @@ def put(document: Any, as_json: bool, show: Show) -> None:
     console = console_for_people()
     for part in show(document):
         console.print(part)
+
+
+def put_each(documents: Iterable[Any], as_json: bool, show: Show) -> None:
+    """Print a list of any length, for people a table for every AT_ONCE of them; nothing before there is a first."""
+    given = iter(documents)
+    some = list(islice(given, AT_ONCE))
+    if not as_json:
+        while True:
+            put(some, False, show)
+            if not (some := list(islice(given, AT_ONCE))):
+                return
+    sys.stdout.write("[")
+    for n, document in enumerate(chain(some, given)):
+        sys.stdout.write(", " if n else "")
+        json.dump(document, sys.stdout, ensure_ascii=False)
+    print("]", flush=True)
 
 
 def console_for_people(stderr: bool = False) -> Console:

@@ -94,8 +94,8 @@ async def test_an_order_is_found_by_id_number_and_customer(pool: Pool) -> None:
             assert found.order_id == placed.order_id
             assert found.lines == LINES
         assert await db.orders_named(connection, "nobody's") == []
-        assert len(await db.orders_of_shop(connection, SHOP.shop, None)) == 1
-        assert await db.orders_of_shop(connection, SHOP.shop, NOON.replace(year=2030)) == []
+        assert len(await db.orders_of_shop(connection, SHOP.shop, None, None, 9)) == 1
+        assert await db.orders_of_shop(connection, SHOP.shop, NOON.replace(year=2030), None, 9) == []
         assert [step.what for step in await db.history_of(connection, placed.order_id)] == ["placed"]
         for press in ("checkout:orders", f"checkout:order:{placed.number}"):
             _, effects = await batch(connection, [message("FR.1", m.Reply(press))])
@@ -132,7 +132,7 @@ async def test_numbers_are_given_once_to_orders_placed_at_the_same_time(pool: Po
         halves = [(one, first[:10]), (two, second[:10])], [(one, first[10:]), (two, second[10:])]
         for pair in halves:
             await asyncio.gather(*(batch(connection, records) for connection, records in pair))
-        orders = await db.orders_of_shop(one, SHOP.shop, None)
+        orders = await db.orders_of_shop(one, SHOP.shop, None, None, 99)
     assert len({order.number for order in orders}) == len(orders) == 40
 
 

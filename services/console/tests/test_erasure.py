@@ -6,10 +6,13 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 from panier_common.effects import Tombstone
+from panier_common.keeping import SILENT
+from panier_common.keeping import forget as walk
 from panier_common.topics import FLOOR
 from panier_console import db, erasure, keeping
-from panier_console.inbox import Inbox
+from panier_console.inbox import Inbox, given, handed_back
 from panier_console.state import Reached
 
 THEIRS, OTHERS = "100:FR.7", "100:FR.8"
@@ -66,3 +69,43 @@ async def test_old_messages_go_with_what_was_told_of_them(connection: asyncpg.Co
     assert await keeping.forget(connection, keep) == 2
     assert await counts(connection) == [1, 1, 1, 1, 1]
     assert await keeping.forget(connection, keep) == 0
+
+
+async def test_silent_conversations_go_unless_a_person_has_the_floor(connection: asyncpg.Connection) -> None:
+    now, keep = datetime.now(UTC), timedelta(days=30)
+    old = Inbox("old", "100", last_at=now - timedelta(days=31), version=4)
+    inboxes = [
+        old,
+        replace(old, conversation="person", person=True),
+        replace(old, conversation="young", last_at=now - timedelta(days=29)),
+        replace(old, conversation="told", told_at=now - timedelta(days=29)),
+    ]
+    await db.save_inboxes(connection, inboxes)
+    linked = "INSERT INTO merged VALUES ('console.conversations', $1, 'to', now() - $2::interval)"
+    await connection.execute(linked, "100:1", SILENT - timedelta(days=1))
+    await connection.execute(linked, "100:2", SILENT + timedelta(days=1))
+    for rule in keeping.kept(keep):
+        await walk(connection, rule)
+    assert {row["conversation"] for row in await connection.fetch("SELECT * FROM inbox")} == {"person", "young", "told"}
+    assert await connection.fetchval("SELECT array_agg(conversation) FROM merged") == ["100:1"]
+
+
+async def test_what_was_told_of_messages_that_are_nobodys_goes_later(connection: asyncpg.Connection) -> None:
+    keep = timedelta(days=30)
+    for days in (89, 91):
+        wamid = f"wamid.{days}"
+        await db.save_sent(connection, [db.Sent(uuid4(), wamid, Reached.SENT)])
+        await db.save_deliveries(connection, [db.Delivery("100", wamid, Reached.READ)])
+        for table in ("sent_message", "delivery"):
+            aged = f"UPDATE {table} SET at = now() - make_interval(days => $1) WHERE wamid = $2"
+            await connection.execute(aged, days, wamid)
+    for rule in keeping.kept(keep):
+        await walk(connection, rule)
+    for table in ("sent_message", "delivery"):
+        assert await connection.fetchval(f"SELECT array_agg(wamid) FROM {table}") == ["wamid.89"]
+
+
+def test_a_floor_given_anew_is_newer_than_any_that_was_forgotten() -> None:
+    now = datetime.now(UTC)
+    before = given(Inbox("one", "100"), now - timedelta(days=500))
+    assert given(Inbox("one", "100"), now).version > handed_back(before).version + 1000

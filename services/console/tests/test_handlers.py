@@ -21,7 +21,8 @@ from panier_console.inbox import Inbox
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 NUMBER, CONVERSATION = "106540352242922", "106540352242922:FR.1"
 QUIET = Inbox(CONVERSATION, NUMBER, "boulangerie", user_id="FR.1")
-CALLED = msgspec.structs.replace(QUIET, person=True, version=1, unanswered_since=AT)
+VERSION = int(AT.timestamp())
+CALLED = msgspec.structs.replace(QUIET, person=True, version=VERSION, unanswered_since=AT)
 PICTURE = m.Media("image", caption="regardez")
 
 
@@ -48,7 +49,7 @@ def said(events: tuple[Event, ...]) -> list[ButtonsMessage]:
 def test_a_person_is_called_and_takes_the_floor(content: m.Content) -> None:
     decision = handlers.answer(QUIET, message(content), "fr")
     assert decision.inbox == CALLED
-    assert decision.events[0] == FloorChanged(CONVERSATION, "boulangerie", True, 1, AT)
+    assert decision.events[0] == FloorChanged(CONVERSATION, "boulangerie", True, VERSION, AT)
     (answer,) = said(decision.events)
     assert "Quelqu’un de la boutique" in answer.body
     assert [button.id for button in answer.buttons] == ["catalog:menu"]
@@ -70,7 +71,7 @@ def test_a_person_is_called_only_once_and_is_said_to_come() -> None:
         told += [(minutes, answer.body) for answer in said(events)]
     assert [minutes for minutes, _ in told] == [1, 11]
     assert "arrive" in told[0][1]
-    assert (inbox.version, inbox.unanswered_since) == (1, AT)
+    assert (inbox.version, inbox.unanswered_since) == (VERSION, AT)
 
 
 def test_a_person_called_anew_is_called_anew() -> None:
@@ -99,7 +100,7 @@ def test_handing_back_gives_the_machine_the_floor_once() -> None:
     decision = handlers.hand_back(CALLED, returned)
     assert not decision.inbox.person
     assert decision.inbox.unanswered_since is None
-    assert decision.events == (FloorChanged(CONVERSATION, "boulangerie", False, 2, AT),)
+    assert decision.events == (FloorChanged(CONVERSATION, "boulangerie", False, VERSION + 1, AT),)
     assert handlers.hand_back(decision.inbox, returned) == handlers.Decision(decision.inbox)
 
 

@@ -12,7 +12,7 @@ import typer
 from panier_cli.commands import AsJson
 from panier_cli.errors import USAGE, Refused
 from panier_cli.internal_api import internal_api, path
-from panier_cli.output import at, money, put, table
+from panier_cli.output import at, money, put, put_each, table
 
 orders = typer.Typer(help="Orders of a shop.", no_args_is_help=True)
 
@@ -32,8 +32,8 @@ def list_orders(
     as_json: AsJson = False,
 ) -> None:
     """List a shop's orders, the oldest first."""
-    document = internal_api().get("checkout", path("orders"), shop=shop, since=None if since is None else _time(since))
-    put(document, as_json, _list)
+    placed = internal_api().items("checkout", path("orders"), shop=shop, since=None if since is None else _time(since))
+    put_each(placed, as_json, _list)
 
 
 @orders.command()

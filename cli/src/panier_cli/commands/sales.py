@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from panier_cli.output import money, put, table
 sales = typer.Typer(help="What shops sold.", no_args_is_help=True)
 
 _AT_ONCE = 8
+_ORDERS = 200
 _AGAIN_SECONDS = 0.5
 
 
@@ -71,12 +73,13 @@ def _differences(api: InternalApi) -> list[dict[str, Any]]:
     return found
 
 
-def _with_history(api: InternalApi, shop: str) -> list[dict[str, Any]]:
+def _with_history(api: InternalApi, shop: str) -> Iterator[dict[str, Any]]:
     """The shop's orders that may have been sold; only an order on its own tells when it was paid."""
-    orders = api.get("checkout", path("orders"), shop=shop)
-    listed = [order for order in orders if order["state"] not in ("awaiting_payment", "expired")]
+    orders = api.items("checkout", path("orders"), shop=shop)
+    sold = (order["order_id"] for order in orders if order["state"] not in ("awaiting_payment", "expired"))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda order: api.get("checkout", path("orders", order["order_id"])), listed))
+        while some := list(islice(sold, _ORDERS)):
+            yield from pool.map(lambda order: api.get("checkout", path("orders", order)), some)
 
 
 def show_day(sold: dict[str, Any]) -> Iterable[Any]:

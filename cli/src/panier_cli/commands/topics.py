@@ -1,15 +1,20 @@
-"""`panier topics apply`: make the topics of the one table. A job on Kubernetes."""
+"""`panier topics apply`: make the topics of the one table, with its settings. A job on Kubernetes."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from panier_cli.commands import AsJson
 from panier_cli.errors import USAGE, Refused
+
+if TYPE_CHECKING:
+    from panier_common.topic_settings import Applied
 
 topics = typer.Typer(help="Topics of the broker.", no_args_is_help=True)
 
@@ -20,10 +25,25 @@ def _group() -> None:
 
 
 @topics.command()
-def apply(as_json: AsJson = False) -> None:
-    """Make missing topics on the broker of PANIER_KAFKA_BOOTSTRAP_SERVERS, or of the running stack."""
-    made = asyncio.run(_apply(broker()))
-    print(json.dumps({"made": made}) if as_json else f"made: {', '.join(made) if made else 'nothing was missing'}")
+def apply(
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Make missing topics and set the settings of the others to the table's, on the broker of
+    PANIER_KAFKA_BOOTSTRAP_SERVERS or of the running stack. Partitions are never changed.
+    """
+    applied = asyncio.run(_apply(broker(), dry_run))
+    if as_json:
+        print(json.dumps(dataclasses.asdict(applied)))
+        return
+    print(f"made: {', '.join(applied.made) if applied.made else 'nothing was missing'}")
+    for topic, settings in applied.changed.items():
+        for name, changed in settings.items():
+            print(f"changed: {topic} {name} was {changed.was}, is {changed.now}")
+    if applied.hidden:
+        print(f"not looked at, since this user may not see their settings: {', '.join(applied.hidden)}")
+    if dry_run:
+        print("nothing of that was done: it was a dry run")
 
 
 def broker() -> str:
@@ -38,13 +58,13 @@ def broker() -> str:
     return address
 
 
-async def _apply(address: str) -> list[str]:
+async def _apply(address: str, dry_run: bool) -> Applied:
     from aiokafka.errors import KafkaError
     from panier_common.kafka import apply_topics
     from panier_common.settings import SettingsError
 
     try:
-        return list(await apply_topics(address) or ())
+        return await apply_topics(address, dry_run=dry_run)
     except SettingsError as error:
         raise Refused("bad_setting", str(error)) from error
     except (KafkaError, OSError) as error:

@@ -12,10 +12,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from aiokafka.partitioner import murmur2
 
+from panier_common import topic_settings
 from panier_common.brokers import brokers
 from panier_common.contracts.events import Event
 from panier_common.event import Headers, cloud_headers, encode, to_wire
 from panier_common.spans import Span
+from panier_common.topic_settings import Applied
 from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPIC_OF, TOPICS, Topic, key_of
 
 # One webhook may hold 3 MB, and one message of it is one record.
@@ -178,34 +180,53 @@ async def apply_topics(
     partitions: int = DEFAULT_PARTITIONS,
     replication: int = 1,
     topics: Iterable[Topic] = (*TOPICS, *CHANGELOGS),
-) -> list[str]:
-    """Create what is missing of the table; names of what was created. Never changes partitions in place."""
+    dry_run: bool = False,
+) -> Applied:
+    """Create what is missing of the table, and set the settings of what is there to the table's; what was done.
+
+    Never changes partitions or replicas in place. With `dry_run` nothing is done: what would be.
+    """
+    table = list(topics)
     admin = AIOKafkaAdminClient(**brokers(bootstrap_servers))
     await admin.start()
     try:
-        existing = set(await admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in existing]
-        if missing:
-            new = [_new_topic(topic, partitions, replication) for topic in missing]
-            try:
-                answer = await admin.create_topics(new)
-            except TopicAlreadyExistsError:
-                return []
-            for name, code, *message in answer.topic_errors:  # type: ignore[attr-defined]
-                if code not in (0, 36):  # 36: somebody else was faster
-                    raise KafkaError(f"topic {name} could not be created: {message}")
-        return [topic.name for topic in missing]
+        there = {one["topic"]: one for one in await admin.describe_topics()}
+        missing = [topic for topic in table if topic.name not in there]
+        if missing and not dry_run:
+            await _create(admin, [_new_topic(topic, partitions, replication) for topic in missing])
+        wanted = {
+            topic.name: _settings(topic, min(len(one["replicas"]) for one in partitions_of))
+            for topic in table
+            if topic.name in there and (partitions_of := there[topic.name]["partitions"])
+        }
+        changed, hidden = await topic_settings.differing(admin, wanted)
+        if changed and not dry_run:
+            await topic_settings.alter(admin, changed)
+        return Applied([topic.name for topic in missing], changed, hidden)
     finally:
         await admin.close()
 
 
+async def _create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
+    try:
+        answer = await admin.create_topics(new)
+    except TopicAlreadyExistsError:
+        return  # somebody else was faster
+    for name, code, *message in answer.topic_errors:  # type: ignore[attr-defined]
+        if code not in (0, 36):  # 36: the same, for one of them
+            raise KafkaError(f"topic {name} could not be created: {message}")
+
+
 def _new_topic(topic: Topic, partitions: int, replication: int) -> NewTopic:
-    settings = {
+    return NewTopic(topic.name, partitions, replication, topic_configs=_settings(topic, replication))
+
+
+def _settings(topic: Topic, replicas: int) -> dict[str, str]:
+    return {
         **{name: str(value) for name, value in topic.settings.items()},
         "max.message.bytes": str(MAX_RECORD_BYTES),
-        "min.insync.replicas": str(max(1, replication - 1)),
+        "min.insync.replicas": str(max(1, replicas - 1)),
     }
-    return NewTopic(topic.name, partitions, replication, topic_configs=settings)
 
 
 __all__ = [

@@ -15,6 +15,11 @@ ID_BYTES = 8
 GENERATION_IDS = 256
 GENERATION_SECONDS = 8 * 24 * 3600
 _HEAD = struct.Struct("<IIIIH")
+# SQL for when the newest message of a row's packed memory was sent; 1970 when there is none. `newest` of _HEAD.
+NEWEST = (
+    "to_timestamp(CASE WHEN length(memory) < 8 THEN 0 ELSE get_byte(memory, 4) + get_byte(memory, 5) * 256 "
+    "+ get_byte(memory, 6) * 65536 + get_byte(memory, 7)::bigint * 16777216 END)"
+)
 
 
 class Seen(Enum):

@@ -203,7 +203,7 @@ async def _load(connection: Connection, loop: str, inner: W, batch: Sequence[Rec
 async def _save(connection: Connection, loop: str, ended: Mapping[str, str]) -> None:
     await connection.execute(
         'INSERT INTO merged (loop, conversation, "into") SELECT $1, * FROM unnest($2::text[], $3::text[]) '
-        'ON CONFLICT (loop, conversation) DO UPDATE SET "into" = excluded."into"',
+        'ON CONFLICT (loop, conversation) DO UPDATE SET "into" = excluded."into", at = now()',
         loop,
         list(ended),
         list(ended.values()),

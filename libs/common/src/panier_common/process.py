@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from fastapi import APIRouter
 
-from panier_common import dead_letters_api, telemetry
+from panier_common import dead_letters_api, keeping, telemetry
 from panier_common.batch import Loop, W
 from panier_common.kafka import Kafka, Producer
 from panier_common.postgres import AWAY, Pool, create_pool, missing_migrations, why_away
@@ -48,6 +48,7 @@ class Process:
         self._tasks: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._checks: list[Check] = []
         self._lags: list[Callable[[], Lag]] = []
+        self._kept = {kept.name: kept for kept in keeping.COMMON}
         self._schema: str | None = None
         self._stop = asyncio.Event()
         self._draining = False
@@ -63,6 +64,7 @@ class Process:
             self._schema = "the database was not asked yet"
             self.add_check("schema", lambda: self._schema)
             self.add_task("schema", self._watch_schema())
+            self.add_task("old rows", keeping.forget_old(lambda: self.pool, lambda: tuple(self._kept.values())))
             self._internal.include_router(
                 dead_letters_api.router(self.name, lambda: self.pool, settings.kafka_bootstrap_servers)
             )
@@ -90,6 +92,10 @@ class Process:
 
     def add_task(self, name: str, task: Coroutine[Any, Any, None]) -> None:
         self._tasks.append((name, task))
+
+    def keep(self, *kept: keeping.Kept) -> None:
+        """Have these rows of the service go after their time, besides those that every service has."""
+        self._kept |= {one.name: one for one in kept}
 
     def add_check(self, name: str, check: Check) -> None:
         """Ready only while `check` finds nothing wrong."""

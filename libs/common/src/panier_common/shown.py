@@ -14,6 +14,11 @@ LIMIT = 512
 
 _DIGEST, _TIME = 8, 4
 _ENTRY = _DIGEST + _TIME
+# SQL for when the newest message of a row's memory was sent; 1970 when there is none.
+NEWEST = (
+    "to_timestamp(CASE WHEN length(memory) < 12 THEN 0 "
+    "ELSE ('x' || encode(substr(memory, length(memory) - 3), 'hex'))::bit(32)::bigint END)"
+)
 
 
 def remembered(memory: bytes, wamid: str, sent_at: datetime) -> bytes:

@@ -96,7 +96,7 @@ def tracing() -> bool:
 
 def set_up(service: str, version: str, log_level: str, secret: str) -> None:
     """Once per process: JSON logs, Prometheus metrics, and OTLP when OpenTelemetry's variables ask for it."""
-    _State.key = hashlib.sha256(b"panier telemetry " + secret.encode()).digest()
+    _State.key = hash_key(secret)
     _set_up_logs(service, log_level)
     resource = Resource.create({"service.name": f"panier-{service}", "service.version": version})
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -140,9 +140,17 @@ def shut_down() -> None:
         _State.recorder, _State.tracing = None, False
 
 
-def conversation_hash(conversation: str) -> str:
-    """A conversation as telemetry may know it: the same within one installation, worthless outside."""
-    return hashlib.blake2b(conversation.encode(), key=_State.key, digest_size=8).hexdigest()
+def hash_key(secret: str) -> bytes:
+    """What an installation hashes conversations under: made of its admin token."""
+    return hashlib.sha256(b"panier telemetry " + secret.encode()).digest()
+
+
+def conversation_hash(conversation: str, key: bytes | None = None) -> str:
+    """A conversation as telemetry may know it: the same within one installation, worthless outside.
+
+    Under this process's own key, unless another is given.
+    """
+    return hashlib.blake2b(conversation.encode(), key=key or _State.key, digest_size=8).hexdigest()
 
 
 def is_sampled(traceparent: str | None) -> bool:

@@ -5,7 +5,7 @@ from panier_common.process import Process, main
 from panier_common.words import Words
 from panier_payments import PROVIDERS, Provider
 
-from panier_checkout import forgetting
+from panier_checkout import forgetting, keeping
 from panier_checkout.api import routes
 from panier_checkout.desk import Trade
 from panier_checkout.loops import conversations_loop, payments_loop
@@ -33,6 +33,7 @@ async def checkout() -> None:
             telemetry.gauge("panier.provider.waiting", calls.waiting)
             telemetry.gauge("panier.provider.waiting_seconds", calls.waiting_seconds)
         process.add_loop(payments_loop())
+        process.keep(*keeping.KEPT)
         process.add_router(routes(process.pool, process.producer, shops))
         process.add_router(customers.router(process.pool, held=forgetting.held))
         process.add_router(forgetting.router(process.pool, process.producer))

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Header
+from fastapi.responses import StreamingResponse
 from panier_common.contracts.events import CancelRequested, Event, OrderAdvanced, RefundRequested
 from panier_common.event import caused_id
 from panier_common.kafka import Producer
@@ -22,6 +23,7 @@ from panier_checkout import db, documents
 from panier_checkout.decision import Result
 from panier_checkout.desk import Shops
 from panier_checkout.documents import Document
+from panier_checkout.listing import orders_answer
 from panier_checkout.order import LAWFUL, Order
 
 RESULT_SECONDS = 10.0
@@ -42,14 +44,14 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
     router = APIRouter()
 
     @router.get("/orders")
-    async def listed(shop: str, since: datetime | None = None) -> list[Document]:
+    async def listed(
+        shop: str, since: datetime | None = None, accept: Annotated[str, Header()] = ""
+    ) -> StreamingResponse:
         if shop not in shops.by_id:
             raise _no_such_shop(shop)
         if since is not None and since.tzinfo is None:
             since = since.replace(tzinfo=UTC)
-        async with pool.acquire() as connection:
-            orders = await db.orders_of_shop(connection, shop, since)
-        return [documents.order_document(order) for order in orders]
+        return await orders_answer(pool, shop, since, accept)
 
     @router.get("/orders/{reference}")
     async def shown(reference: str) -> Document:

@@ -277,13 +277,20 @@ async def waiting_calls(db: Connection, homes: Sequence[int]) -> dict[str, tuple
 # What people look up.
 
 
-async def orders_of_shop(db: Connection, shop: str, since: datetime | None) -> list[Order]:
-    """Oldest first."""
+async def orders_of_shop(
+    db: Connection, shop: str, since: datetime | None, after: tuple[datetime, str] | None, limit: int
+) -> list[Order]:
+    """Oldest first: the next ones after the order of that time and id."""
+    placed_at, order_id = after or (None, None)
     rows = await db.fetch(
-        "SELECT document FROM orders WHERE shop = $1 AND ($2::timestamptz IS NULL OR placed_at >= $2)"
-        " ORDER BY placed_at, order_id",
+        "SELECT document FROM orders WHERE shop = $1"
+        " AND placed_at >= coalesce(greatest($2::timestamptz, $3::timestamptz), '-infinity')"
+        " AND ($3 IS NULL OR (placed_at, order_id) > ($3, $4::text)) ORDER BY placed_at, order_id LIMIT $5",
         shop,
         since,
+        placed_at,
+        order_id,
+        limit,
     )
     return [_order(row) for row in rows]
 

@@ -10,7 +10,7 @@ from panier_common.web import Server
 
 from panier_console import erasure, loops
 from panier_console.api import router
-from panier_console.keeping import forget_old
+from panier_console.keeping import forget_old, kept
 from panier_console.merges import merging_inboxes
 from panier_console.page import HEADERS, PAGE_BOUNDS, page_app
 from panier_console.settings import ConsoleSettings
@@ -25,7 +25,9 @@ async def console() -> None:
         process.add_router(router(process.pool, process.producer))
         process.add_router(customers.router(process.pool, erasure.known, erasure.held))
         process.add_task("floor", keep_moving(process.producer, FLOOR))
-        process.add_task("keeping", forget_old(process.pool, timedelta(days=settings.keep_days)))
+        keep = timedelta(days=settings.keep_days)
+        process.keep(*kept(keep))
+        process.add_task("keeping", forget_old(process.pool, keep))
         page = Server(page_app(), settings.host, settings.port, bounds=PAGE_BOUNDS, headers=HEADERS)
         await page.start()
         try:

@@ -11,6 +11,8 @@ from panier_console.inbox import Inbox
 
 # The loop whose merges are asked for.
 CONVERSATIONS = "console.conversations"
+# More than people of a shop can answer, or read, at once.
+WAITING = 1000
 
 
 class Inbound(NamedTuple):
@@ -179,8 +181,10 @@ async def load_messages(db: Connection, phone_number_id: str, conversations: Seq
 
 
 async def load_inbox_of(db: Connection, shop: str) -> list[Inbox]:
-    """The conversations of a shop in which a person has the floor, the longest waiting first."""
-    rows = await db.fetch("SELECT * FROM inbox WHERE person AND shop = $1 ORDER BY unanswered_since", shop)
+    """The conversations of a shop in which a person has the floor, the longest waiting first; at most WAITING."""
+    rows = await db.fetch(
+        "SELECT * FROM inbox WHERE person AND shop = $1 ORDER BY unanswered_since LIMIT $2", shop, WAITING
+    )
     return [Inbox(**dict(row)) for row in rows]
 
 

@@ -11,7 +11,9 @@ TOLD_AGAIN_AFTER = timedelta(minutes=10)
 
 
 class Inbox(msgspec.Struct, frozen=True):
-    """A row of `inbox`. `person`: someone of the shop answers; `version` counts changes of that."""
+    """A row of `inbox`. `person`: someone of the shop answers; `version` grows with each change of that, also when
+    the row was forgotten meanwhile: the time is in it.
+    """
 
     conversation: str
     phone_number_id: str
@@ -44,7 +46,8 @@ def waits(inbox: Inbox, at: datetime) -> Inbox:
 
 def given(inbox: Inbox, at: datetime) -> Inbox:
     """A person of the shop has the floor."""
-    return replace(waits(inbox, at), person=True, version=inbox.version + 1, coming_at=None)
+    version = max(inbox.version + 1, int(at.timestamp()))
+    return replace(waits(inbox, at), person=True, version=version, coming_at=None)
 
 
 def handed_back(inbox: Inbox) -> Inbox:
@@ -71,7 +74,7 @@ def joined(mine: Inbox, theirs: Inbox) -> Inbox:
         user_id=mine.user_id or theirs.user_id,
         wa_id=mine.wa_id or theirs.wa_id,
         person=mine.person or theirs.person,
-        version=mine.version + 1 if takes_floor else mine.version,
+        version=max(mine.version, theirs.version) + 1 if takes_floor else mine.version,
         unanswered_since=min(_times(mine.unanswered_since, theirs.unanswered_since), default=None),
         told_at=max(_times(mine.told_at, theirs.told_at), default=None),
         last_at=max(_times(mine.last_at, theirs.last_at), default=None),

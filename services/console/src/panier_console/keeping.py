@@ -1,15 +1,32 @@
-"""Messages are kept for a time and not for good: a little at a time, so that nobody waits for it."""
+"""How long conversations are kept. Messages go a little at a time, with what was told of them. ADR 32."""
 
 import asyncio
 from datetime import timedelta
 
 import structlog
+from panier_common.keeping import SILENT, Kept, merged
 from panier_common.postgres import AWAY, Connection, Pool
+
+from panier_console.erasure import STILL_TOLD_OF
 
 LOOK_SECONDS = 600.0
 AT_ONCE = 5000
 
 log = structlog.get_logger()
+
+
+def kept(messages: timedelta) -> tuple[Kept, ...]:
+    """What goes by its own time: conversations with their last message, and what was told of messages that were
+    another's, or are gone. Messages of a merged conversation are found by its link.
+    """
+    told = messages + STILL_TOLD_OF
+    return (
+        Kept("inbox", "coalesce(greatest(last_at, told_at, coming_at), '-infinity')", messages, "NOT person"),
+        Kept("sent_message", "at", told),
+        Kept("delivery", "at", told),
+        Kept("erased_message", "erased_at", STILL_TOLD_OF),
+        merged(max(SILENT, told)),
+    )
 
 
 async def forget_old(pool: Pool, keep: timedelta) -> None:

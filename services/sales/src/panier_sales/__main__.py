@@ -4,6 +4,7 @@ from panier_common.process import Process, main
 
 from panier_sales.api import router
 from panier_sales.progress import Progress, watch
+from panier_sales.repeats import hush
 from panier_sales.settings import SalesSettings
 from panier_sales.snapshots import publish_changes
 from panier_sales.worker import GROUP, SOURCES, Worker
@@ -13,6 +14,7 @@ async def sales() -> None:
     settings = SalesSettings()
     servers = settings.kafka_bootstrap_servers
     async with Process("sales", settings) as process:
+        hush()
         shops = process.follow_shops()
         worker = Worker(servers, shops)
         progress = Progress(settings.stall_seconds)

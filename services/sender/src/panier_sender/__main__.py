@@ -10,7 +10,7 @@ from panier_common import customers, erasing, process, telemetry
 from panier_common.postgres import AWAY, Pool
 from panier_common.process import Process
 
-from panier_sender import db, erasure
+from panier_sender import db, erasure, keeping
 from panier_sender.dispatch import Claim, Dispatcher
 from panier_sender.expiry import Expiry
 from panier_sender.graph import Graph
@@ -58,6 +58,7 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
     hearing = merging_windows(Windows(shops.by_id, dispatcher, receipts).loop())
     windows = erasing.add(service, hearing, erasure.erase_windows)
     service.add_router(customers.router(service.pool, held=erasure.held))
+    service.keep(*keeping.KEPT)
     numbers = Numbers(
         pacing,
         dispatcher,
