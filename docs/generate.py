@@ -112,7 +112,10 @@ def summary(thing: Any) -> str:
 
 def events() -> str:
     lines = ["# Events", "", f"<!-- {NOTE} -->", ""]
-    lines += ["Every topic has the same number of partitions: 12 unless `panier topics apply` is told another.", ""]
+    lines += [
+        "Every topic has the same number of partitions: 12 unless `panier topics apply --partitions` says another.",
+        "",
+    ]
     for topic in topics.TOPICS:
         consumers = ", ".join(topic.consumers) or "nobody yet: it is kept"
         kept = "compacted" if topic.cleanup == "compact" else f"kept {topic.retention_ms // topics.DAY_MS} days"
@@ -187,7 +190,8 @@ def telemetry_page() -> str:
         "",
         "## Metrics",
         "",
-        "Histograms have exemplars: the newest trace of each bucket, for whoever asks in OpenMetrics.",
+        "Histograms have exemplars: the newest trace of each bucket, for whoever asks in OpenMetrics. Only "
+        "`panier_http_request_seconds` has none: it is kept as plain integers.",
         "",
         "| metric | of | kind | labels | what |",
         "|---|---|---|---|---|",

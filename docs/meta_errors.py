@@ -37,9 +37,11 @@ def page(note: str) -> str:
             raise SystemExit(f"docs/meta_errors.py names the test {test}, which does not exist")
     lines = ["# What the sender does about Meta's errors", "", f"<!-- {note} -->", ""]
     lines += [
-        "Only `error.code` counts, as Meta asks; the HTTP status is looked at where there is no code. What is given",
-        "up becomes `MessageFailed` with the code, the reason and a sentence in the shop's language; with ✉ also a",
-        "dead letter, whose replay sends the message again (`panier dead list`).",
+        "Only `error.code` counts, as Meta asks; the HTTP status is looked at where there is none or an unknown one.",
+        "What is given up becomes `MessageFailed` with the code, the reason and a sentence in the shop's language;",
+        "with ✉ also a dead letter, whose replay sends the message again (`panier dead list`). `panier messages",
+        "failed` lists all of them. Who asked for products that WhatsApp does not show is offered a person of the",
+        "shop instead.",
         "",
         "| code | means | class | what happens | a person is told | test |",
         "|---|---|---|---|---|---|",

@@ -26,6 +26,8 @@ async def test_ingest_and_its_echo(engines: Engines) -> None:
     assert found["per_second"] > 0
     assert found["ratio"] == pytest.approx(found["per_second"] / found["bare_per_second"], rel=0.05)
     assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert found["many"]["connections"] > found["connections"]
+    assert found["many"]["ratio"] > 0
 
 
 async def test_runner_publishes_an_answer_and_a_change_for_each_press(engines: Engines) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import pathlib
+from dataclasses import replace
 
 import pytest
 from panier_bench import sizing
@@ -36,6 +37,25 @@ def test_a_cell_ends_where_the_busiest_services_database_does() -> None:
     ends = costs.database_per_second * shape.database_scale * shape.use / busiest
     assert sizing.cells_for(math.floor(ends), costs, shape) == 1
     assert sizing.cells_for(math.ceil(ends) + 1, costs, shape) == 2
+
+
+@pytest.mark.parametrize("partitions", sizing.PARTITIONS)
+def test_partitions_end_where_the_busiest_service_has_a_process_for_each(partitions: int) -> None:
+    costs, shape = Costs(), Shape()
+    ends = sizing.partitions_end(partitions, costs, shape)
+    # As many databases as it takes: they end long before.
+    faster = replace(shape, database_scale=1_000)
+    busiest = [max(sizing.size(rate, costs, faster).processes.values()) for rate in (ends - 1, ends + 1)]
+    assert busiest[0] == partitions
+    assert busiest[1] == partitions + 1 or sizing.cells_for(ends + 1, costs, faster) == 2
+
+
+def test_brokers_end_where_they_write_what_they_may_with_all_copies() -> None:
+    shape = Shape()
+    ends = sizing.brokers_end(3, shape)
+    assert ends * sizing.bytes_a_message(shape) * sizing.COPIES == pytest.approx(3 * shape.broker_bytes_a_second)
+    faster = replace(shape, database_scale=1_000)
+    assert [sizing.size(rate, Costs(), faster).brokers for rate in (ends - 1, ends + 1)] == [3, 4]
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(300.0, 10.0), (600.0, 10.0), (900.0, 2.0)])

@@ -109,6 +109,17 @@ SHOPS = [
         "numbers": [{"phone_number_id": "10", "display": "+33", "access_token_env": "T"}],
     }
 ]
+FAILED = [
+    {
+        "id": "m",
+        "conversation": "10:FR.1",
+        "customer": {"user_id": "FR.1", "wa_id": None},
+        "kind": "text",
+        "text": "Bienvenue",
+        "at": "2026-07-01T08:00:00Z",
+        "why": "This customer cannot be reached. (131026)",
+    }
+]
 LOOK_UPS = [
     (
         ["orders", "list", "--shop", "bakery", "--since", "2026-07-01"],
@@ -141,6 +152,20 @@ LOOK_UPS = [
         {"shop": "bakery"},
         [],
         ["no payment needs a person"],
+    ),
+    (
+        ["messages", "failed", "--number", "10"],
+        "/internal/messages/failed",
+        {"phone_number_id": "10"},
+        FAILED,
+        ["FR.1", "Bienvenue", "cannot be reached"],
+    ),
+    (
+        ["messages", "failed", "--number", "10"],
+        "/internal/messages/failed",
+        {"phone_number_id": "10"},
+        [],
+        ["every message reached its customer"],
     ),
     (["conversations", "waiting", "--shop", "bakery"], "/internal/inbox", {"shop": "bakery"}, WAITING, ["FR.1"]),
     (

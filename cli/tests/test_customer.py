@@ -1,14 +1,18 @@
 """Who a customer is, out of what services know; whose a record is; and when the last copy is gone."""
 
+import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiokafka
 import pytest
+from aiokafka.errors import KafkaError
 from panier_cli.commands.customer import last_copies
 from panier_cli.customer import Found, own_rows, plain
-from panier_cli.customer_records import is_theirs, keys_of
+from panier_cli.customer_records import is_theirs, keys_of, records_of
 from panier_cli.errors import Refused
 from panier_common.topics import COMMAND, DELIVERY, FLOOR, IDENTITY, PAYMENT, PERSONAL
 
@@ -63,6 +67,78 @@ def test_an_export_names_every_id_and_is_written_for_its_owner_alone(
     assert done.document["services"]["cart"] == {"cart": [{"note": "bien cuits"}]}
     assert json.loads(file.read_text()) == done.document
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_without_its_broker_says_how_to_do_without(
+    panier: Panier, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows(services, ROW)
+    holds(services, {})
+    monkeypatch.setenv("PANIER_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    done = panier("customer", "export", *CUSTOMER, USER, "--json")
+    assert (done.exit, done.error["code"]) == (1, "no_broker")
+    assert "--no-topics" in done.error["hint"]
+
+
+class Reader:
+    """A consumer that got `comes` of 5 records, slowly, and then nothing more; or was not even told of topics."""
+
+    def __init__(self, comes: int, tells: bool = True) -> None:
+        self._client, self._comes, self._tells, self._at = self, comes, tells, 0
+
+    def __call__(self, **_: Any) -> "Reader":
+        return self
+
+    def add_topic(self, _: str) -> None: ...
+
+    async def force_metadata_update(self) -> bool:
+        return self._tells
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        return {0} if self._tells else set()
+
+    def assign(self, partitions: list[Any]) -> None:
+        self._at = 0
+
+    async def beginning_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 5)
+
+    async def position(self, _: Any) -> int:
+        return self._at
+
+    async def getmany(self, *_: Any, timeout_ms: int) -> dict[Any, list[Any]]:
+        await asyncio.sleep(0.04)
+        self._at = min(self._at + 1, self._comes)
+        return {}
+
+    async def start(self, *_: Any) -> None: ...
+
+    seek_to_beginning = stop = start
+
+
+async def test_a_broker_that_falls_silent_is_waited_for_as_long_as_nothing_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("panier_cli.customer_records.STILL_SECONDS", 1.0)
+    seen: list[int] = []
+
+    def read() -> Any:
+        return records_of("", Found(NUMBER, {USER}, [HERE]), ["o"], lambda _, done, total: seen.append(done))
+
+    monkeypatch.setattr(aiokafka, "AIOKafkaConsumer", Reader(5))
+    began = time.monotonic()
+    assert await read() == {}
+    assert time.monotonic() - began > 1.0, "slow is not silent"
+    monkeypatch.setattr(aiokafka, "AIOKafkaConsumer", Reader(4))
+    with pytest.raises(TimeoutError):
+        await read()
+    assert seen[-1] == 4
+    monkeypatch.setattr(aiokafka, "AIOKafkaConsumer", Reader(0, tells=False))
+    with pytest.raises(KafkaError):
+        await read()
 
 
 def test_somebody_elses_former_phone_number_is_not_asked_for(panier: Panier, services: FakeServices) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from panier_cli.doctor import meta as meta_check
+from panier_cli.doctor import postgres as postgres_check
 from panier_cli.doctor import services as services_check
 from panier_cli.doctor import settings as settings_check
 from panier_cli.doctor.findings import Finding, document
@@ -149,6 +150,17 @@ def test_a_token_that_meta_does_not_know(whatsapp: tuple[Simulator, dict[str, st
     found = levels(meta({**env, "BAKERY_TOKEN": "another"}))
     assert found[f"meta.token.{NUMBER}"] == "fail"
     assert the(meta(env), f"meta.token.{NUMBER}").says.endswith("BAKERY_TOKEN is not set")
+
+
+def test_a_tokens_file_that_is_missing_is_said_once(whatsapp: tuple[Simulator, dict[str, str]]) -> None:
+    [found] = meta({**whatsapp[1], "BAKERY_TOKEN_FILE": "/nowhere"})
+    assert (found.check, found.level) == (f"meta.token.{NUMBER}", "fail")
+    assert "BAKERY_TOKEN_FILE cannot be read" in found.says
+
+
+async def test_a_file_of_a_databases_url_that_is_missing_is_named() -> None:
+    found = the(await postgres_check.look({"PANIER_CART_DATABASE_URL_FILE": "/nowhere"}), "postgres.cart")
+    assert (found.level, "PANIER_CART_DATABASE_URL_FILE cannot be read" in found.says) == ("fail", True)
 
 
 def test_a_token_without_the_right_to_send() -> None:

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import psutil
@@ -20,6 +21,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from panier_cli import children
+from panier_cli.data_folder import DataFolder
 from panier_cli.engines import Engine, EngineError, jars, java, kafka, postgres, wait_until_answering
 
 
@@ -55,8 +57,15 @@ async def test_the_broker_is_back_after_kill_9_with_its_records(tmp_path: Path) 
     await children.end(process, signal.SIGKILL, 10)
 
 
-async def test_the_database_is_back_after_kill_9_with_its_rows(tmp_path: Path) -> None:
-    engine = postgres.prepare(tmp_path, "secret", print, "a test says so")
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder as the stack makes it. Pytest's own would let in no other user, whom root's database may need."""
+    with TemporaryDirectory(prefix="panier-test-") as name:
+        yield Path(name)
+
+
+async def test_the_database_is_back_after_kill_9_with_its_rows(folder: Path) -> None:
+    engine = postgres.prepare(folder / "postgres", "secret", print, "a test says so")
     process = await _start(engine)
     connection = await asyncpg.connect(engine.url)
     await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -64,21 +73,74 @@ async def test_the_database_is_back_after_kill_9_with_its_rows(tmp_path: Path) -
     process.kill()
     await process.wait()
 
-    again = postgres.prepare(tmp_path, "secret", print, "a test says so")
+    again = postgres.prepare(folder / "postgres", "secret", print, "a test says so")
     process = await _start(again)
     connection = await asyncpg.connect(again.url)
     assert await connection.fetchval("SELECT answer FROM kept") == 42
     await connection.close()
     await children.end(process, signal.SIGINT, 10)
-    assert not (tmp_path / "data" / "postmaster.pid").exists()
+    assert not (folder / "postgres" / "data" / "postmaster.pid").exists()
 
 
-async def test_the_database_starts_when_the_number_of_a_dead_one_was_given_to_another(tmp_path: Path) -> None:
-    engine = postgres.prepare(tmp_path, "secret", print, "a test says so")
-    (tmp_path / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path / 'data'}\n")
+async def test_the_database_starts_when_the_number_of_a_dead_one_was_given_to_another(folder: Path) -> None:
+    own = folder / "postgres"
+    engine = postgres.prepare(own, "secret", print, "a test says so")
+    (own / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{own / 'data'}\n")
     assert not await engine.answers()
-    engine = postgres.prepare(tmp_path, "secret", print, "a test says so")
+    engine = postgres.prepare(own, "secret", print, "a test says so")
     process = await _start(engine)
+    await children.end(process, signal.SIGINT, 10)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A data folder of root's, where namespaces are forbidden."""
+    monkeypatch.setattr(postgres, "_unprivileged", lambda: ((), 65534))
+    return folder
+
+
+@needs_root
+def test_another_user_makes_the_databases_data_and_reads_nothing_beside_it(
+    without_namespaces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, open_to_all = without_namespaces / "programs", without_namespaces / "open"
+    for made in (programs, open_to_all):
+        made.mkdir(mode=0o755)
+    (programs / "initdb").write_text('#!/bin/sh\ncp "$6" "$2/PG_VERSION"\n')  # of --pwfile, to -D
+    (programs / "initdb").chmod(0o755)
+    monkeypatch.setattr(postgres, "binaries", lambda: programs)
+    data_folder = DataFolder(without_namespaces)
+    data_folder.hold()
+    data_folder.secret("postgres")
+    for _ in range(2):
+        postgres.prepare(without_namespaces / "postgres", "secret", print, "a test says so")
+    made = without_namespaces / "postgres" / "data" / "PG_VERSION"
+    assert (made.read_text(), made.stat().st_uid) == ("secret", 65534)
+    for words in (["cat", without_namespaces / "secrets.json"], ["ls", without_namespaces]):
+        seen = subprocess.run(words, user=65534, group=65534, extra_groups=(), capture_output=True, check=False)
+        assert (seen.returncode != 0, seen.stdout) == (True, b"")
+    postgres.prepare(open_to_all / "postgres", "secret", print, "a test says so")
+    assert open_to_all.stat().st_mode & 0o777 == 0o755, "somebody made it so"
+
+
+@needs_root
+def test_a_program_that_another_user_cannot_reach_is_no_traceback(
+    without_namespaces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "initdb").touch(0o755)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(postgres, "binaries", lambda: tmp_path)
+    with pytest.raises(EngineError, match="Permission denied"):
+        postgres.prepare(without_namespaces / "postgres", "secret", print, "a test says so")
+
+
+@needs_root
+async def test_the_database_of_root_runs_as_another_user(without_namespaces: Path) -> None:
+    process = await _start(postgres.prepare(without_namespaces / "postgres", "secret", print, "a test says so"))
+    assert psutil.Process(process.pid).uids().real == 65534
     await children.end(process, signal.SIGINT, 10)
 
 

@@ -1,9 +1,10 @@
-"""What services are told about tracing: ours where the user says nothing, the user's wherever there is a word."""
+"""What services are told: ours where the user says nothing, the user's wherever there is a word."""
 
 from pathlib import Path
 
 import pytest
-from panier_cli.stack.environment import Wiring, service_environment, wants_traces
+from panier_cli.errors import Refused
+from panier_cli.stack.environment import Wiring, given, service_environment, wants_traces
 from panier_cli.stack.services import SERVICES
 
 CART = next(service for service in SERVICES if service.name == "cart")
@@ -51,3 +52,11 @@ def test_says_nothing_without_a_receiver() -> None:
 )
 def test_receives_traces_unless_the_user_sends_them_elsewhere(env: dict[str, str], wanted: bool) -> None:
     assert wants_traces(env) is wanted
+
+
+def test_a_file_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(" postgresql://h/d\n")
+    assert given({"PANIER_X_FILE": str(tmp_path / "url")}, "PANIER_X") == "postgresql://h/d"
+    with pytest.raises(Refused, match=r"PANIER_X_FILE cannot be read: .*ulr") as refused:
+        given({"PANIER_X_FILE": str(tmp_path / "ulr")}, "PANIER_X")
+    assert refused.value.hint

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import psutil
 import pytest
 from panier_cli.children import Program
 from panier_cli.stack.keeper import FIRST_DELAY, LONGEST_DELAY, Keeper, next_delay
@@ -38,3 +39,15 @@ async def test_shows_lines_that_never_end_and_lines_that_are_no_text() -> None:
     assert sum(len(line) for line in lines if line.startswith("x")) == 3_000_000
     assert "\ufffd" in lines
     assert "last" in lines
+
+
+async def test_a_halted_program_stops_as_fast_as_another() -> None:
+    """Halted by SIGSTOP, it hears that it is to stop only when it goes on."""
+    script = "import os, signal, time; print('up', flush=True); os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"
+    lines: list[str] = []
+    keeper = Keeper(Program("halted", (sys.executable, "-c", script)), lambda _, line: lines.append(line), lambda: None)
+    async with asyncio.timeout(30):
+        while keeper.pid is None or psutil.Process(keeper.pid).status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - it halts itself
+            await asyncio.sleep(0.02)
+    await keeper.stop(20)
+    assert not any("did not stop" in line for line in lines)

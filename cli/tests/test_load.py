@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from panier_cli.commands.load import Target, target_of
-from panier_cli.engines import free_port
 from panier_cli.errors import Refused
 from panier_cli.load import customers, http1
 from panier_cli.load.customers import Writing
 from panier_cli.load.sending import Door
 from panier_common.contracts.events import Number, ShopConfigured
 from panier_common.kafka import Producer, apply_topics
+from panier_common.ports import free_port
 from panier_common.topics import INBOUND
 
 from .conftest import Panier

@@ -27,7 +27,7 @@ LINK = {
         "body": {"text": "À payer"},
         "action": {
             "name": "cta_url",
-            "parameters": {"display_text": "Payer", "url": "http://pay.example/pay/order-1?minor=880&currency=EUR"},
+            "parameters": {"display_text": "Payer", "url": "http://pay.example/pay/EUR/880/order-1"},
         },
     },
 }
@@ -57,7 +57,7 @@ REPLY = {"type": "interactive", "interactive": {"type": "button_reply", "button_
     [
         ({"type": "text", "text": {"body": "a\nb"}}, ["a", "b"]),
         (BUTTONS, ["Total 8,80 €", "[ Confirmer ]"]),
-        (LINK, ["À payer", "[ Payer ] http://pay.example/pay/order-1?minor=880&currency=EUR"]),
+        (LINK, ["À payer", "[ Payer ] http://pay.example/pay/EUR/880/order-1"]),
         (LIST, ["Rayons", "‹Tout›", "• Pains — 6"]),
         (PRODUCTS, ["Pains", "Choisissez", "‹Pains›", "▪ Croissant"]),
         (ORDER, ["(sends a cart)", "4 × Croissant", "merci"]),
@@ -73,7 +73,7 @@ def test_what_can_be_pressed_and_opened() -> None:
     assert chat.pressable(BUTTONS) == ["checkout:confirm:7"]
     assert chat.pressable(LIST) == ["a:b"]
     assert chat.pressable(PRODUCTS) == []
-    assert chat.link(LINK) == "http://pay.example/pay/order-1?minor=880&currency=EUR"
+    assert chat.link(LINK) == "http://pay.example/pay/EUR/880/order-1"
     assert chat.link(BUTTONS) is None
 
 

@@ -1,12 +1,13 @@
 """Whether sales counted what checkout sold."""
 
+import itertools
 from typing import Any
 
 import pytest
-from panier_cli.sales_check import differences, sold_of_days, sold_of_orders
+from panier_cli.sales_check import differences, lasting, sold_of_days, sold_of_orders
 
 from .conftest import Panier
-from .fake_services import FakeServices
+from .fake_services import FakeServices, problem
 
 LINES = [{"sku": "a", "quantity": 2}, {"sku": "b", "quantity": 3}]
 
@@ -43,6 +44,11 @@ PAID = ("paid", "2026-07-01T22:30:00Z")  # half past midnight in Paris
         (order("accepted", PLACED), True, {"2026-07-01": (1000, 1, 5)}),
         (
             order("cancelled", PLACED, ("cancelled", "2026-07-02T11:00:00Z")),
+            True,
+            {"2026-07-01": (1000, 1, 5), "2026-07-02": (-1000, -1, -5)},
+        ),
+        (
+            order("refunded", PLACED, ("accepted", PLACED[1]), ("refunded", "2026-07-02T11:00:00Z")),
             True,
             {"2026-07-01": (1000, 1, 5), "2026-07-02": (-1000, -1, -5)},
         ),
@@ -100,3 +106,30 @@ def test_verify_waits_for_sales_to_catch_up(panier: Panier, services: FakeServic
     turns = iter([[], [day(1000)]])
     services.on("GET", "/internal/sales/days", lambda _: next(turns))
     assert panier("sales", "verify", "--json").exit == 0
+
+
+def differs(day: str, figure: str, sales: int, orders: int) -> dict[str, Any]:
+    return {"shop": "s", "day": day, "currency": "EUR", "figure": figure, "sales": sales, "orders": orders}
+
+
+def test_only_a_day_that_differs_by_the_same_amounts_twice_is_reported() -> None:
+    lost = differs("2026-07-01", "revenue_minor", 900, 1000)
+    busy = [differs("2026-07-02", "revenue_minor", 900, 1000), differs("2026-07-02", "orders", 9, 10)]
+    later = [differs("2026-07-02", "revenue_minor", 2900, 3100), differs("2026-07-02", "orders", 29, 30)]
+    assert lasting([lost, *busy], [lost, *later]) == [lost], "as many orders were sold while looking, of other prices"
+    sold_on = [differs("2026-07-02", "revenue_minor", 2900, 3000), differs("2026-07-02", "orders", 29, 30)]
+    assert lasting([lost, *busy], [lost, *sold_on]) == [lost, *sold_on], "what is lost is lost while others buy"
+
+
+def test_verify_calls_a_shop_that_sells_meanwhile_right(panier: Panier, services: FakeServices) -> None:
+    serve(services, 0)
+    sold = itertools.count(1)
+    services.on("GET", "/internal/sales/days", lambda _: [day(1000 - next(sold))])
+    assert panier("sales", "verify", "--wait", "0", "--json").document == {"equal": True, "differences": []}
+
+
+def test_verify_fails_when_sales_does_not_say(panier: Panier, services: FakeServices) -> None:
+    serve(services, 1000)
+    services.on("GET", "/internal/sales/days", (503, problem("not_ready", "sales reads on")))
+    done = panier("sales", "verify", "--json")
+    assert (done.exit, done.error["code"]) == (1, "not_ready")

@@ -16,19 +16,32 @@ from typing import Any
 
 import psutil
 import pytest
+from panier_cli.stack.local import EXAMPLE_SHOPS
 from panier_cli.stack.services import SERVICES
+from panier_common.ports import free_port
 
 FAKE = Path(__file__).with_name("fake_service.py")
-SHOPS = '[[shop]]\nid = "one"\n[[shop.number]]\nphone_number_id = "1"\naccess_token_env = "ONE_TOKEN"\n'
+SHOPS = """
+[[shop]]
+id = "one"
+name = "One"
+languages = ["fr"]
+currency = "EUR"
+timezone = "Europe/Paris"
+catalog_id = "1"
+[[shop.number]]
+phone_number_id = "1"
+display = "+33 1 00 00 00 01"
+access_token_env = "ONE_TOKEN"
+[shop.fulfilment]
+collect = true
+[shop.payment]
+provider = "simulated"
+expires_after_minutes = 30
+"""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_until(what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
@@ -46,7 +59,9 @@ class Stack:
         for service in SERVICES:
             (packages / service.module).mkdir(parents=True)
             shutil.copy(FAKE, packages / service.module / "__main__.py")
-            (packages / service.module / "__init__.py").touch()
+            # Only its process is a stand-in: the rest of the package is the real one's.
+            real = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+            (packages / service.module / "__init__.py").write_text(real)
         (folder / "shops.toml").write_text(SHOPS)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PANIER_", "OTEL_"))} | {
             "PYTHONPATH": str(packages),
@@ -221,12 +236,31 @@ def test_a_port_in_use_is_refused_with_the_setting_that_moves_it(tmp_path: Path)
     [
         ({"PANIER_INGEST_PORT": "eighty"}, "PANIER_INGEST_PORT is 'eighty'"),
         ({"PANIER_CART_PROCESSES": "0"}, "PANIER_CART_PROCESSES is '0'"),
-        ({"PANIER_SHOPS": "/nowhere/shops.toml"}, "the shops file /nowhere/shops.toml cannot be read"),
+        ({"PANIER_SHOPS": "/nowhere/shops.toml"}, "the shops file /nowhere/shops.toml cannot be applied"),
+        ({"PANIER_KAFKA_BOOTSTRAP_SERVERS": "kafka:"}, "the broker at kafka: cannot be spoken to"),
+        ({"PANIER_POSTGRES_URL_FILE": "/nowhere"}, "PANIER_POSTGRES_URL_FILE cannot be read"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, str], said: str) -> None:
     refused = Stack(tmp_path, "127.0.0.1:1", "postgresql://127.0.0.1:1/").panier("up", **settings)
     assert refused.returncode == 1
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ('"EUR"', '"XXZ"', "shop[0].currency: `XXZ` is no currency"),
+        ("catalogue.csv", "gone.csv", "gone.csv"),
+    ],
+)
+def test_a_shops_file_that_nobody_could_apply_starts_nothing(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(EXAMPLE_SHOPS.read_text().replace(right, wrong))
+    (tmp_path / "catalogue.csv").write_bytes((EXAMPLE_SHOPS.parent / "catalogue.csv").read_bytes())
+    refused = Stack(tmp_path, "127.0.0.1:1", "postgresql://127.0.0.1:1/").panier("up", PANIER_SHOPS=str(file))
+    assert refused.returncode == 1
+    assert f"{file} cannot be applied" in refused.stderr
     assert said in refused.stderr
 
 

@@ -87,6 +87,7 @@ def test_brings_meta_in_step_with_the_file(panier: Panier, services: FakeService
         "updated": [{"name": "order_ready", "language": "en_US"}],
         "unchanged": [{"name": "order_ready", "language": "fr", "status": "APPROVED"}],
         "refused": [],
+        "lacking": [],
     }
     posted = {r.path: json.loads(r.body) for r in services.requests if r.method == "POST"}
     assert posted[ACCOUNT] == {
@@ -128,6 +129,21 @@ def test_one_that_meta_refuses_stops_no_other(panier: Panier, services: FakeServ
     assert [one["name"] for one in done.document["created"]] == ["closed"]
     assert {one["reason"] for one in done.document["refused"]} == {"the Graph API says: Too short. (code 100)"}
     assert "Too short." in panier("templates", "apply", str(file), "--shop", "bakery").out
+
+
+def test_a_language_of_the_shop_that_the_file_lacks_is_told(panier: Panier, services: FakeServices, file: Path) -> None:
+    """Orders in `fr-FR` would ask for `fr_FR`, which Meta does not know."""
+    (file.parent / "shops.toml").write_text(SHOPS_FILE.replace('["fr"]', '["fr-FR", "en-US"]'))
+    services.on("GET", ACCOUNT, {"data": []})
+    services.on("POST", ACCOUNT, {"id": "1", "status": "PENDING"})
+    done = panier("templates", "apply", str(file), "--shop", "bakery", "--json")
+    assert done.exit == 0
+    assert done.document["lacking"] == [
+        {"name": "order_ready", "language": "fr_FR"},
+        {"name": "closed", "language": "fr_FR"},
+        {"name": "closed", "language": "en_US"},
+    ]
+    assert "closed en_US: the shop speaks" in panier("templates", "apply", str(file), "--shop", "bakery").out
 
 
 def test_lists_all_pages(panier: Panier, services: FakeServices, file: Path) -> None:

@@ -1,5 +1,6 @@
 """`panier trace-key`: the hashes that it prints are those that spans have."""
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,8 @@ CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 @pytest.fixture
 def spans_hash(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """What a service of this installation says of a record of the conversation."""
-    monkeypatch.setattr(telemetry._State, "key", telemetry.hash_key(TOKEN))
+    keyed = hashlib.blake2b(key=telemetry.hash_key(TOKEN), digest_size=8)
+    monkeypatch.setattr(telemetry._State, "keyed", keyed)
     with recorded() as spans:
         telemetry.start_process("panier.inbound.v1", "panier.cart", "a.type", CONTEXT, 1, 2, HERE).end()
         yield str(spans[0].attributes[CONVERSATION])

@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, set_span_in_context
 from panier_cli.commands.demo import waterfall as as_text
-from panier_cli.engines import free_port
 from panier_cli.traces import page
 from panier_cli.traces.spans import MOST_SPANS_OF_TRACE, Span, Traces
 from panier_cli.traces.waterfall import document, rows
+from panier_common.ports import free_port
 from rich.console import Console
 
 

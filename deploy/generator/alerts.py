@@ -2,6 +2,7 @@
 
 A counter that has never counted is not there, and its first increase is invisible to `increase`: `happened` sees
 that too. What must outlive a dead service is asked of its database (deploy/k8s/platform/postgres/queries.yaml).
+Everything is asked `by (namespace)`: one Prometheus may see several installations, and a healthy one hides no other.
 """
 
 from collections.abc import Iterator
@@ -26,18 +27,35 @@ class Alert:
     runbook: str
 
 
+def unheard(service: str) -> str:
+    """Where others were heard within a day, or nowhere at all: nothing of this service."""
+    there = f'label_replace(group by (namespace) (last_over_time(panier_ready[1d])), "service", "{service}", "", "")'
+    return (
+        f"({there} unless on (namespace, service) panier_ready"
+        f' or on (service) absent(panier_ready{{service="{service}"}}))'
+    )
+
+
 def happened(counter: str, window: str) -> str:
     """Per series: what was counted in the window, also when the counter itself is younger than that."""
     return f"(increase({counter}[{window}]) > 0 or ({counter} unless {counter} offset {window}))"
 
 
+def held(why: str) -> str:
+    """How many numbers are held for each such reason, each once, whichever processes know of it."""
+    return f"count by (namespace, reason) (max by (namespace, reason, number) (panier_numbers_held{{{why}}}) > 0)"
+
+
+# By the names that Strimzi and CloudNativePG give the claims of our brokers and databases.
+OUR_VOLUMES = '{persistentvolumeclaim=~"data-.*panier-(broker|controller)-.*|panier-.*-db-.*"}'
+LAST_BACKUP = "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp"
 # Reasons for which the sender holds a number and goes on by itself.
 _PASSING = "rate_limited|maintenance|unreachable"
 
 ALERTS = (
     Alert(
         "PanierLag",
-        "max by (service, topic) (panier_lag_seconds) > 30",
+        "max by (namespace, service, topic) (panier_lag_seconds) > 30",
         "5m",
         TICKET,
         "{{ $labels.service }} is {{ $value | humanizeDuration }} behind on {{ $labels.topic }}",
@@ -45,7 +63,7 @@ ALERTS = (
     ),
     Alert(
         "PanierLagHigh",
-        "max by (service, topic) (panier_lag_seconds) > 300",
+        "max by (namespace, service, topic) (panier_lag_seconds) > 300",
         "5m",
         PAGE,
         "{{ $labels.service }} is {{ $value | humanizeDuration }} behind on {{ $labels.topic }}",
@@ -53,7 +71,7 @@ ALERTS = (
     ),
     Alert(
         "PanierLagNearsRetention",
-        "max by (service, topic) (panier_lag_seconds) > 3 * 86400",
+        "max by (namespace, service, topic) (panier_lag_seconds) > 3 * 86400",
         "5m",
         PAGE,
         "{{ $labels.topic }} keeps 7 days, and {{ $labels.service }} has not read the last "
@@ -62,8 +80,8 @@ ALERTS = (
     ),
     Alert(
         "PanierStuckConsumer",
-        "min_over_time(sum by (service) (panier_lag_records)[10m:1m]) > 0"
-        " unless sum by (service) (increase(panier_records_total[10m])) > 0",
+        "min_over_time(sum by (namespace, service) (panier_lag_records)[10m:1m]) > 0"
+        " unless sum by (namespace, service) (increase(panier_records_total[10m])) > 0",
         "2m",
         PAGE,
         "{{ $labels.service }} has had records to read for 10 minutes and took none",
@@ -71,7 +89,7 @@ ALERTS = (
     ),
     Alert(
         "PanierDeadLetters",
-        "sum by (service) (cnpg_panier_dead_letters_waiting) > 0",
+        "sum by (namespace, service) (cnpg_panier_dead_letters_waiting) > 0",
         "1m",
         TICKET,
         "{{ $value }} dead letters of {{ $labels.service }} wait for a person",
@@ -79,7 +97,7 @@ ALERTS = (
     ),
     Alert(
         "PanierDeadLettersMany",
-        "sum by (service) (increase(panier_dead_letters_total[10m])) > 20",
+        "sum by (namespace, service) (increase(panier_dead_letters_total[10m])) > 20",
         "0m",
         PAGE,
         "{{ $labels.service }} could not digest {{ $value | humanize }} records in 10 minutes",
@@ -87,7 +105,7 @@ ALERTS = (
     ),
     Alert(
         "PanierOutboxOld",
-        "max by (service) (cnpg_panier_outbox_age_seconds) > 60",
+        "max by (namespace, service) (cnpg_panier_outbox_age_seconds) > 60",
         "2m",
         PAGE,
         "{{ $labels.service }} decided something {{ $value | humanizeDuration }} ago and has not published it",
@@ -95,7 +113,7 @@ ALERTS = (
     ),
     Alert(
         "PanierTimersLate",
-        "max by (service) (cnpg_panier_timers_late_seconds) > 60",
+        "max by (namespace, service) (cnpg_panier_timers_late_seconds) > 60",
         "2m",
         TICKET,
         "{{ $labels.service }} is {{ $value | humanizeDuration }} late with what was due",
@@ -103,9 +121,9 @@ ALERTS = (
     ),
     Alert(
         "PanierRefusedByMeta",
-        'sum by (class) (rate(panier_graph_calls_total{class!~"accepted|uncalled"}[10m]))'
-        " / on () group_left () sum(rate(panier_graph_calls_total[10m])) > 0.05"
-        ' and sum by (class) (increase(panier_graph_calls_total{class!~"accepted|uncalled"}[10m])) >= 5',
+        'sum by (namespace, class) (rate(panier_graph_calls_total{class!~"accepted|uncalled"}[10m]))'
+        " / on (namespace) group_left () sum by (namespace) (rate(panier_graph_calls_total[10m])) > 0.05"
+        ' and sum by (namespace, class) (increase(panier_graph_calls_total{class!~"accepted|uncalled"}[10m])) >= 5',
         "5m",
         TICKET,
         "{{ $value | humanizePercentage }} of the Graph API's answers are of class {{ $labels.class }}",
@@ -113,15 +131,15 @@ ALERTS = (
     ),
     Alert(
         "PanierTokenRefused",
-        'max by (reason) (panier_numbers_held{reason="token"}) > 0',
+        held('reason="token"'),
         "1m",
         PAGE,
-        "Meta refuses the access token of {{ $value }} phone numbers; their messages wait",
+        "Phone numbers whose access token Meta refuses: {{ $value }}; their messages wait",
         "token-refused",
     ),
     Alert(
         "PanierTokenExpires",
-        "min by (number) (panier_token_expires_timestamp_seconds) - time() < 7 * 86400",
+        "min by (namespace, number) (panier_token_expires_timestamp_seconds) - time() < 7 * 86400",
         "1h",
         TICKET,
         "The access token of number {{ $labels.number }} ends in {{ $value | humanizeDuration }}",
@@ -129,7 +147,7 @@ ALERTS = (
     ),
     Alert(
         "PanierTokenExpiresSoon",
-        "min by (number) (panier_token_expires_timestamp_seconds) - time() < 86400",
+        "min by (namespace, number) (panier_token_expires_timestamp_seconds) - time() < 86400",
         "5m",
         PAGE,
         "The access token of number {{ $labels.number }} ends in {{ $value | humanizeDuration }}",
@@ -137,7 +155,8 @@ ALERTS = (
     ),
     Alert(
         "PanierTokenUnknown",
-        "time() - max(panier_token_checked_timestamp_seconds) > 6 * 3600",
+        # Of a process that never had an answer it is when the process began.
+        "time() - max by (namespace) (panier_token_checked_timestamp_seconds) > 6 * 3600",
         "10m",
         TICKET,
         "Meta has not said for {{ $value | humanizeDuration }} until when the access tokens are good",
@@ -145,23 +164,32 @@ ALERTS = (
     ),
     Alert(
         "PanierNumberStopped",
-        f'max by (reason) (panier_numbers_held{{reason!~"token|{_PASSING}"}}) > 0',
+        held(f'reason!~"token|{_PASSING}"'),
         "2m",
         PAGE,
-        "{{ $value }} phone numbers may not send ({{ $labels.reason }}); their messages wait",
+        "Phone numbers that may not send ({{ $labels.reason }}): {{ $value }}; their messages wait",
         "number-stopped",
     ),
     Alert(
         "PanierSendBacklog",
-        'sum(panier_journal_messages{state=~"queued|ready"}) > 2000',
+        # Every process counts the whole journal.
+        'sum by (namespace) (max by (namespace, state) (panier_journal_messages{state=~"queued|ready"})) > 2000',
         "10m",
         TICKET,
         "{{ $value }} messages wait to be sent",
         "send-backlog",
     ),
     Alert(
+        "PanierNumberAtItsLimit",
+        "min_over_time((max by (namespace, number) (panier_number_wait_seconds))[15m:1m]) > 1",
+        "1m",
+        TICKET,
+        "Number {{ $labels.number }} has been at its limit for a quarter of an hour; its messages wait",
+        "send-backlog",
+    ),
+    Alert(
         "PanierSentAgain",
-        f"sum({happened('panier_graph_resent_total', '1h')}) > 10",
+        f"sum by (namespace) ({happened('panier_graph_resent_total', '1h')}) > 10",
         "0m",
         TICKET,
         "{{ $value | humanize }} messages were sent again within an hour because nobody knew whether they had gone",
@@ -169,7 +197,7 @@ ALERTS = (
     ),
     Alert(
         "PanierStockDrift",
-        "max(cnpg_panier_stock_drifted) > 0",
+        "max by (namespace) (cnpg_panier_stock_drifted) > 0",
         "10m",
         TICKET,
         "{{ $value }} products reserve another number of pieces than orders hold",
@@ -177,7 +205,7 @@ ALERTS = (
     ),
     Alert(
         "PanierPaymentProblem",
-        f"sum({happened('panier_payment_problems_total', '15m')}) > 0",
+        f"sum by (namespace) ({happened('panier_payment_problems_total', '15m')}) > 0",
         "0m",
         TICKET,
         "A payment came that is no sale; a person must decide about it",
@@ -185,7 +213,7 @@ ALERTS = (
     ),
     Alert(
         "PanierProviderWaiting",
-        "max by (provider) (panier_provider_waiting_seconds) > 120",
+        "max by (namespace, provider) (panier_provider_waiting_seconds) > 120",
         "2m",
         PAGE,
         "Payment provider {{ $labels.provider }} has not answered for {{ $value | humanizeDuration }}",
@@ -193,15 +221,25 @@ ALERTS = (
     ),
     Alert(
         "PanierNotReady",
-        "sum by (service) (panier_ready) == 0",
+        "sum by (namespace, service) (panier_ready) == 0",
         "3m",
         PAGE,
         "No process of {{ $labels.service }} is ready",
         "not-ready",
     ),
     Alert(
+        "PanierProcessNotReady",
+        # It may hold partitions, and whose they are gets no answer; ingest's requests go to the others.
+        'panier_ready{service!="ingest"} == 0'
+        " and on (namespace, service) sum by (namespace, service) (panier_ready) > 0",
+        "5m",
+        PAGE,
+        "A process of {{ $labels.service }} ({{ or $labels.pod $labels.instance }}) has not been ready for 5 minutes",
+        "not-ready",
+    ),
+    Alert(
         "PanierMetricsAbsent",
-        " or ".join(f'absent(panier_ready{{service="{service}"}})' for service in SERVICES),
+        " or ".join(map(unheard, SERVICES)),
         "5m",
         PAGE,
         "Nothing is heard of {{ $labels.service }}: it does not run, or is not scraped",
@@ -209,7 +247,7 @@ ALERTS = (
     ),
     Alert(
         "PanierDatabaseMetricsAbsent",
-        "absent(cnpg_panier_stock_drifted)",
+        "group by (namespace) (panier_ready) unless on (namespace) cnpg_panier_stock_drifted",
         "10m",
         TICKET,
         "The databases' own metrics are missing: outbox age, dead letters and stock drift are not watched",
@@ -217,19 +255,31 @@ ALERTS = (
     ),
     Alert(
         "PanierKafkaUnderReplicated",
-        "sum(kafka_server_replicamanager_underreplicatedpartitions) > 0",
+        "sum by (namespace) (kafka_server_replicamanager_underreplicatedpartitions) > 0",
         "10m",
         PAGE,
         "{{ $value }} partitions have fewer copies than they should: the next lost broker may stop the door",
         "kafka-under-replicated",
     ),
     Alert(
+        "PanierBackupOld",
+        # 0 before the first one; nothing where the plugin does not tell.
+        f"time() - max by (namespace, cnpg_io_cluster) ({LAST_BACKUP}) > 36 * 3600"
+        " or group by (namespace, cnpg_io_cluster) (cnpg_collector_up)"
+        f" unless on (namespace, cnpg_io_cluster) {LAST_BACKUP}",
+        "1h",
+        TICKET,
+        "The last base backup of {{ $labels.cnpg_io_cluster }} is older than 36 hours, or nothing is known of it",
+        "backup-old",
+    ),
+    Alert(
         "PanierDiskFills",
-        "min by (namespace, persistentvolumeclaim) ("
-        "kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes) < 0.15",
+        f"min by (namespace, persistentvolumeclaim) (kubelet_volume_stats_available_bytes{OUR_VOLUMES}"
+        " / kubelet_volume_stats_capacity_bytes) < 0.15",
         "15m",
         PAGE,
-        "Volume {{ $labels.persistentvolumeclaim }} has {{ $value | humanizePercentage }} left",
+        "Volume {{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has "
+        "{{ $value | humanizePercentage }} left",
         "disk-fills",
     ),
 )

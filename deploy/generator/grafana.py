@@ -50,6 +50,8 @@ def _board(board: Board) -> dashboard.Dashboard:
         .refresh("30s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(dashboard.DatasourceVariable("source").label("Source").type("prometheus"))
+        # One Prometheus may see several installations: who looks at one picks its `namespace` here.
+        .with_variable(dashboard.AdHocVariable("only").label("Only where").datasource(SOURCE))
     )
     if board.by_service:
         every = VariableOption(text="All", value="$__all")

@@ -77,6 +77,15 @@ def users() -> Iterator[Manifest]:
             _acl("group", "panier.", ["Describe"], "prefix"),
         ],
     )
+    # A person's shell inside: looks at all that is ours, reads for exports and restores, and writes nothing.
+    yield _user(
+        "panier-operator",
+        [
+            _acl("topic", "panier.", ["Read", "Describe", "DescribeConfigs"], "prefix"),
+            _acl("group", "panier.", ["Describe"], "prefix"),
+            {"resource": {"type": "cluster"}, "operations": ["Describe"]},  # to see who may do what
+        ],
+    )
 
 
 def database(service: str) -> Manifest:
@@ -107,6 +116,7 @@ def database(service: str) -> Manifest:
 def backup(service: str) -> Manifest:
     spec = {
         "schedule": "0 0 2 * * *",
+        "immediate": True,  # and once at its beginning: without a base, what is archived brings nothing back
         "backupOwnerReference": "cluster",
         "cluster": {"name": f"panier-{service}-db"},
         "method": "plugin",
@@ -155,7 +165,8 @@ def scaling(service: str) -> Manifest:
             "type": "kafka",
             "authenticationRef": {"name": "panier-kafka"},
             "metadata": {
-                "bootstrapServers": f"{CLUSTER}-kafka-bootstrap:9093",
+                # KEDA asks from its own namespace; the component puts ours in.
+                "bootstrapServers": f"{CLUSTER}-kafka-bootstrap.NAMESPACE.svc:9093",
                 "consumerGroup": f"panier.{loop}",
                 "lagThreshold": str(LAG_PER_PROCESS),
                 "allowIdleConsumers": "false",
@@ -196,13 +207,16 @@ def _client(kind: str, name: str, container: str, user: str) -> Manifest:
         "volumes": [{"name": "kafka-tls", "projected": {"sources": sources}}],
     }
     api = "apps/v1" if kind == "Deployment" else "batch/v1"
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
+    spec: Manifest = {"template": {"spec": pod}}
+    spec = {"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def clients() -> Iterator[Manifest]:
     for service in USERS:
         yield _client("Deployment", f"panier-{service}", "service", f"panier-{service}")
     yield _client("Job", "panier-topics", "panier", "panier-jobs")
+    yield _client("CronJob", "panier-operator", "panier", "panier-operator")
 
 
 def manifests() -> dict[str, list[Manifest]]:

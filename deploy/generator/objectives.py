@@ -13,7 +13,10 @@ LEAST_BAD = 5
 
 @dataclass(frozen=True)
 class Objective:
-    """`bad` and `all` are counters' expressions with `{window}` where the range goes."""
+    """`bad` and `all` are counters' expressions with `{window}` where the range goes.
+
+    Each installation has a budget of its own: one that does well would hide another's outage.
+    """
 
     name: str
     alert: str
@@ -53,8 +56,9 @@ OBJECTIVES = (
         alert="PanierWebhooksRefused",
         target=0.999,
         # A 4xx is the sender's fault: a wrong signature is no failure of ours.
-        bad='sum(increase(panier_ingest_webhooks_total{{status=~"5.."}}[{window}])) or vector(0)',
-        all='sum(increase(panier_ingest_webhooks_total{{status=~"2..|5.."}}[{window}]))',
+        bad='sum by (namespace) (increase(panier_ingest_webhooks_total{{status=~"5.."}}[{window}]))'
+        ' or 0 * sum by (namespace) (increase(panier_ingest_webhooks_total{{status=~"2..|5.."}}[{window}]))',
+        all='sum by (namespace) (increase(panier_ingest_webhooks_total{{status=~"2..|5.."}}[{window}]))',
         promise="99.9 % of WhatsApp's webhooks are accepted",
         runbook="webhooks-refused",
     ),
@@ -62,9 +66,9 @@ OBJECTIVES = (
         name="replies",
         alert="PanierRepliesSlow",
         target=0.99,
-        bad="sum(increase(panier_reply_seconds_count[{window}]))"
-        ' - sum(increase(panier_reply_seconds_bucket{{le="5.0"}}[{window}]))',
-        all="sum(increase(panier_reply_seconds_count[{window}]))",
+        bad="sum by (namespace) (increase(panier_reply_seconds_count[{window}]))"
+        ' - sum by (namespace) (increase(panier_reply_seconds_bucket{{le="5.0"}}[{window}]))',
+        all="sum by (namespace) (increase(panier_reply_seconds_count[{window}]))",
         promise="99 % of replies are accepted by Meta within 5 s of the customer's message",
         runbook="replies-slow",
     ),

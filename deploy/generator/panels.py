@@ -51,7 +51,20 @@ def one(expr: str, legend: str = "") -> tuple[tuple[str, str], ...]:
 _ORDERS = (
     Panel("Orders placed, 24 h", "short", one('sum(increase(panier_orders_total{what="placed"}[24h]))'), "stat"),
     Panel("Orders paid, 24 h", "short", one('sum(increase(panier_orders_total{what="paid"}[24h]))'), "stat"),
+    Panel(
+        "Revenue, 24 h",
+        "short",
+        one('sum by (currency) (increase(panier_revenue_minor_total{what="paid"}[24h]))', "{{currency}}"),
+        "stat",
+        says="Of orders that a provider says are paid, in the currency's smallest unit: cents for EUR.",
+    ),
     Panel("Payments that are no sale, 24 h", "short", one("sum(increase(panier_payment_problems_total[24h]))"), "stat"),
+    Panel(
+        "Money paid and refunded",
+        "short",
+        one(f"sum by (what, currency) (increase(panier_revenue_minor_total[{RATE}]))", "{{what}} {{currency}}"),
+        says="In the currency's smallest unit: cents for EUR.",
+    ),
     Panel("Steps of orders", "short", one(f"sum by (what) (increase(panier_orders_total[{RATE}]))", "{{what}}")),
 )
 _TRAFFIC = (
@@ -96,6 +109,12 @@ _WORK = (
         "cps",
         one(f"sum by (service, loop) (rate(panier_records_total{_OF}[{RATE}]))", "{{service}} {{loop}}"),
     ),
+    Panel(
+        "Events, by type",
+        "cps",
+        one(f"sum by (loop, type, outcome) (rate(panier_events_total{_OF}[{RATE}]))", "{{loop}} {{type}} {{outcome}}"),
+        says="What each handler is given; how long handlers take is told by batch.",
+    ),
     Panel("Lag in seconds", "s", one(f"max by (service, topic) (panier_lag_seconds{_OF})", "{{service}} {{topic}}")),
     Panel(
         "Lag in records", "short", one(f"sum by (service, topic) (panier_lag_records{_OF})", "{{service}} {{topic}}")
@@ -111,6 +130,14 @@ _HEALTH = (
         one(f"sum by (service, kind) (rate(panier_duplicates_total{_OF}[{RATE}]))", "{{service}} {{kind}}"),
     ),
     Panel(
+        "Events nobody could digest",
+        "cps",
+        one(
+            f'sum by (loop, type) (rate(panier_events_total{{service=~"$service",outcome!="taken"}}[{RATE}]))',
+            "{{loop}} {{type}}",
+        ),
+    ),
+    Panel(
         "Dead letters waiting",
         "short",
         one(f"sum by (service) (cnpg_panier_dead_letters_waiting{_OF})", "{{service}}"),
@@ -122,6 +149,26 @@ _HEALTH = (
     Panel("Processor", "percentunit", one(f"rate(process_cpu_seconds_total{_OF}[{RATE}])", "{{service}} {{pod}}")),
     Panel("Memory", "bytes", one(f"process_resident_memory_bytes{_OF}", "{{service}} {{pod}}")),
     Panel("Open files", "short", one(f"process_open_fds{_OF} / process_max_fds{_OF}", "{{service}} {{pod}}")),
+)
+_ENDPOINTS = (
+    Panel(
+        "Requests, by route",
+        "reqps",
+        one(
+            f"sum by (service, method, route) (rate(panier_http_request_seconds_count{_OF}[{RATE}]))",
+            "{{service}} {{method}} {{route}}",
+        ),
+    ),
+    Panel(
+        "Answered with an error of ours",
+        "reqps",
+        one(
+            "sum by (service, route) "
+            f'(rate(panier_http_request_seconds_count{{service=~"$service",status="5xx"}}[{RATE}]))',
+            "{{service}} {{route}}",
+        ),
+    ),
+    Panel("Time of a request", "s", quantiles("panier_http_request_seconds", "route", _OF)),
 )
 _DOOR = (
     Panel(
@@ -190,7 +237,7 @@ _DATABASES = (
     ),
     Panel("Size", "bytes", one("max by (datname) (cnpg_pg_database_size_bytes)", "{{datname}}")),
     Panel("A copy is behind", "s", one("max by (pod) (cnpg_pg_replication_lag)", "{{pod}}")),
-    Panel("Archiving failed", "short", one("sum(cnpg_pg_stat_archiver_failed_count)"), "stat"),
+    Panel("Archiving failed, 1 h", "short", one("sum(increase(cnpg_pg_stat_archiver_failed_count[1h]))"), "stat"),
     Panel("Outbox", "short", one("sum by (service, loop) (cnpg_panier_outbox_batches)", "{{service}} {{loop}}")),
     Panel("Timers due", "short", one("sum by (service) (cnpg_panier_timers_due)", "{{service}}")),
 )
@@ -202,10 +249,24 @@ _META = (
         one(f'sum by (code) (rate(panier_graph_calls_total{{class!="accepted"}}[{RATE}]))', "{{code}}"),
     ),
     Panel("Time of a call", "s", quantiles("panier_graph_call_seconds")),
-    Panel("Calls in flight", "short", one("sum by (pod) (panier_graph_in_flight)", "{{pod}}")),
+    Panel(
+        "Calls in flight",
+        "short",
+        (
+            ("sum by (pod) (panier_graph_in_flight)", "{{pod}}"),
+            ("sum by (pod) (panier_graph_allowed)", "{{pod}} at most"),
+        ),
+        says="Where the most falls, Meta answers slowly or not at all.",
+    ),
     Panel("What a number may send", "cps", one("max by (number) (panier_number_rate)", "{{number}}")),
+    Panel(
+        "How long a number's next message waits",
+        "s",
+        one("max by (number) (panier_number_wait_seconds)", "{{number}}"),
+        says="0 while the number has tokens left; near 2 for minutes: it is at its limit.",
+    ),
     Panel("Numbers held", "short", one("sum by (reason) (panier_numbers_held)", "{{reason}}")),
-    Panel("Messages not yet sent", "short", one("sum by (state) (panier_journal_messages)", "{{state}}")),
+    Panel("Messages not yet sent", "short", one("max by (state) (panier_journal_messages)", "{{state}}")),
     Panel("Sent again after doubt", "short", one("sum(increase(panier_graph_resent_total[1h]))"), "stat"),
     Panel("Marked read", "cps", one(f"sum by (outcome) (rate(panier_receipts_total[{RATE}]))", "{{outcome}}")),
 )
@@ -227,7 +288,7 @@ BOARDS = (
         "panier-services",
         "Panier: each service",
         "What every service does, and how it fares.",
-        (("Work", _WORK), ("Health", _HEALTH), ("The door alone", _DOOR)),
+        (("Work", _WORK), ("Health", _HEALTH), ("Endpoints", _ENDPOINTS), ("The door alone", _DOOR)),
         by_service=True,
     ),
     Board("panier-kafka", "Panier: Kafka", "The brokers under the topics.", (("Brokers", _BROKERS),)),

@@ -14,7 +14,7 @@ GOODS = {
 }
 CONVERSATION = f"{shop.NUMBER}:FR.1"
 ORDER, DRAFT = "0b5e9b3e-0000-5000-8000-000000000001", "d-1"
-LINK = f"http://pay.example/pay/{ORDER}?minor=2600&currency=EUR"
+LINK = f"http://pay.example/pay/EUR/2600/{ORDER}"
 
 
 class Books:
@@ -65,9 +65,13 @@ def _customer() -> Customer:
         4, "m4", 4.5, "button", "2 × Bread: €6.00\n1 × Cake: €20.00", (Reply(confirm, "Confirm", "button_reply"),)
     )
     link = Seen(5, "m5", 5.5, "cta_url", "Order P-1", (), LINK)
+    order = Reply(f"checkout:order:{ORDER}", "My order", "button_reply")
+    receipt = Seen(6, "m6", 6.5, "button", "Thanks!\n2 × Bread: €6.00\n1 × Cake: €20.00\n\nPaid: €26.00", (order,))
     confirmation = Confirmation(DRAFT, "collect", "", {"Bread": 2, "Cake": 1}, ["w5", "w6", "w7"], ORDER)
     payment = Payment(ORDER, "n-1", "paid", 2600)
-    return Customer("Customer 1", "c-1", "FR.1", None, CONVERSATION, acts, [summary, link], [confirmation], [payment])
+    return Customer(
+        "Customer 1", "c-1", "FR.1", None, CONVERSATION, acts, [summary, link, receipt], [confirmation], [payment]
+    )
 
 
 # wamid → who owns the message, and who answers it

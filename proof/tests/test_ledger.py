@@ -21,7 +21,7 @@ def test_buttons_rows_and_links_are_seen() -> None:
     rows = seen(interactive(action={"sections": [{"rows": [{"id": "cart:empty", "title": "Empty"}]}]}))
     assert (row := rows.reply("cart:empty"))
     assert row.kind == "list_reply"
-    url = "http://127.0.0.1:1/pay/0b5e?minor=880&currency=EUR"
+    url = "http://127.0.0.1:1/pay/EUR/880/0b5e"
     link = seen(interactive(action={"name": "cta_url", "parameters": {"url": url, "display_text": "Pay"}}))
     assert (link.order_id, link.asked_minor) == ("0b5e", 880)
 

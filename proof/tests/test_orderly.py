@@ -57,7 +57,7 @@ async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         process.keeper = Keeper(Program(process.service.name, command), stack.display.show, lambda: None)
 
     stack.start = start
-    for name in (*ROLLED, *ROLLED, *REPLACED):
+    for name in (*ROLLED, *ROLLED, *REPLACED):  # two of each that may have two
         stack.add(name)
     stack.counts.clear()
     stack.note()
@@ -72,7 +72,11 @@ async def test_a_roll_out_replaces_all_and_never_has_fewer_nor_two_more(stack: S
         await operator.roll()
     assert not [process for process in old if process in stack.processes]
     assert {name: stack.counts[name] for name in ROLLED} == dict.fromkeys(ROLLED, (2, 3))
-    assert stack.counts["sales"] == (0, 1), "two of sales at once, or never replaced"
+    assert {name: stack.counts[name] for name in REPLACED} == dict.fromkeys(REPLACED, (0, 1)), (
+        "two at once, or none new"
+    )
+    assert {one.loop for one in operator.away} == set(REPLACED)
+    assert all(one.ended > one.began for one in operator.away)
     assert 0 < operator.longest_stop < 20
 
 

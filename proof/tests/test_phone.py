@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from panier_cli.engines import free_port
+from panier_common.ports import free_port
 from panier_proof import shop
 from panier_proof.ledger import Json
 from panier_proof.phone import Phone, Simulator
@@ -55,7 +55,7 @@ async def _ready(address: str) -> str:
 
 async def shopping(simulator: Simulator, session: aiohttp.ClientSession, address: str, skew: int) -> list[Json]:
     """What a customer with that clock sends, one of each kind; the messages as Meta posts them."""
-    page = await simulator.customer("Customer", None)
+    page = await simulator.customer("Customer", None, shop.NUMBER)
     phone = Phone(simulator, page, skew)
     await phone.act({"text": "bonjour"})
     call = {"messaging_product": "whatsapp", "recipient": page.user_id, "type": "interactive", "interactive": BUTTONS}

@@ -3,7 +3,8 @@
 import pytest
 from panier_proof import shop
 from panier_proof.plan import KINDS, ORDERLY, make_plan
-from panier_proof.script import Edit, Order, Settle, scripts
+from panier_proof.script import Edit, Fill, Order, Settle, scripts
+from panier_proof.settings import Run
 
 
 def test_the_same_seed_gives_the_same_plan_and_the_same_customers() -> None:
@@ -61,8 +62,23 @@ def test_every_way_of_ending_an_order_comes_up() -> None:
     assert {step.presses for step in steps if isinstance(step, Order)} == {0, 1, 3}
 
 
+def test_regulars_only_order_and_the_others_are_who_they_were() -> None:
+    goods = shop.goods(3, 100)
+    usual, mixed = scripts(3, 100, 600, goods), scripts(3, 100, 600, goods, 0.7)
+    regular = [script for script in mixed if len([step for step in script.steps if isinstance(step, Order)]) == 4]
+    assert 55 < len(regular) < 85
+    assert all({*map(type, script.steps)} <= {Fill, Order, Settle} for script in regular)
+    assert [script for script in mixed if script not in regular] == [s for s in usual if s in mixed]
+
+
 def test_some_goods_run_out() -> None:
     goods = shop.goods(1, 100)
     assert any(not shop.plentiful(good) for good in goods.values())
     assert any(good.stock is None for good in goods.values())
     assert any(shop.plentiful(good) and good.stock is not None for good in goods.values())
+
+
+def test_the_command_for_the_same_plan_names_what_is_not_usual() -> None:
+    assert Run(100, 10, 3.0, 7, KINDS).again == "make proof SEED=7 CUSTOMERS=100 FAULTS=10 MINUTES=3"
+    large = Run(9000, 200, 90, 7, KINDS, brokers=3, processes=2, at_once=400, regulars=0.7)
+    assert large.again.endswith('PROOF="--brokers 3 --processes 2 --at-once 400 --regulars 0.7"')

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -97,7 +97,7 @@ def _is_ordered(text: str) -> bool:
 def _plain(value: Any) -> Any:
     """Times that the clock told are alike; documents are what they say, not how it is written."""
     if isinstance(value, datetime):
-        return value if value.year >= 2027 else "the clock's"
+        return "the clock's" if abs(value - _now()) < timedelta(days=1) else value
     if isinstance(value, str) and value[:1] in ("{", "["):
         return json.loads(value)
     if hasattr(value, "hex") and hasattr(value, "int"):
@@ -128,8 +128,8 @@ async def _two_at_once(pool: Any) -> list[Any]:
                 seen.append("first is through")
 
     async def second() -> None:
-        await locked.wait()
         async with pool.acquire() as db:
+            await locked.wait()
             seen.append(await db.fetchval("SELECT next FROM order_serial WHERE shop = $1", "a"))
             seen.append(await db.fetchval("SELECT count(*) FROM order_serial"))
             async with db.transaction():

@@ -197,7 +197,7 @@ class Bakery:
             case {"type": "order", "order": order}:
                 return [summary(order)]
             case {"type": "interactive", "interactive": {"button_reply": {"id": "checkout:start"}}}:
-                return [pay(f"{self.simulator.url}/pay/{self.order_id}?minor=880&currency=EUR")]
+                return [pay(f"{self.simulator.url}/pay/EUR/880/{self.order_id}")]
             case {"type": "interactive", "interactive": {"list_reply": {"id": reply}}}:
                 return [product_list(reply.rpartition(":")[2])]
             case {"type": "location"}:

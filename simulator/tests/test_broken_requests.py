@@ -123,7 +123,7 @@ def spoiled(draw: st.DrawFn) -> Json:
     return body
 
 
-@profile(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@profile(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(body=st.one_of(spoiled(), JSON))
 def test_anything_is_taken_or_refused(body: Any) -> None:
     try:
@@ -132,7 +132,7 @@ def test_anything_is_taken_or_refused(body: Any) -> None:
         json.dumps(error.document())
 
 
-@profile(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@profile(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(body=spoiled())
 async def test_anything_is_answered(shared: Simulator, body: Json) -> None:
     status, answer = await shared.graph(body)

@@ -224,15 +224,13 @@ async def test_late_statuses_wait_for_the_clock(simulator: Simulator, door: Door
 
 
 async def test_many_updates_come_in_one_request(simulator: Simulator, door: Door) -> None:
-    await use(simulator, batch_updates=1000, batch_seconds=0.3)
+    await use(simulator, batch_updates=1000, batch_seconds=1)
     customers = [await simulator.customer(f"c{n}", f"3360000010{n}") for n in range(5)]
-    for customer in customers:
-        await simulator.act(customer, {"text": "hello"})
+    await asyncio.gather(*(simulator.act(customer, {"text": "hello"}) for customer in customers))
     await until(door.posts.__len__)
     (value,) = door.values()
     assert len(value["messages"]) == len(value["contacts"]) == 5
-    for customer in customers:
-        await simulator.graph({**TO, "to": f"+{customer['wa_id']}", **text("hi")})
+    await asyncio.gather(*(simulator.graph({**TO, "to": f"+{one['wa_id']}", **text("hi")}) for one in customers))
     await until(lambda: len(door.posts) > 1 and len(wamids(door)) == 5)
     assert len(door.posts) <= 4
     assert {key for value in door.values() for key in value} == {
@@ -242,9 +240,9 @@ async def test_many_updates_come_in_one_request(simulator: Simulator, door: Door
 
 async def test_a_refused_batch_is_tried_again_whole(simulator: Simulator, door: Door) -> None:
     door.statuses = [503]
-    await use(simulator, batch_updates=1000, batch_seconds=0.2)
-    for n in range(3):
-        await simulator.act(await simulator.customer(f"c{n}", f"3360000010{n}"), {"text": f"{n}"})
+    await use(simulator, batch_updates=1000, batch_seconds=1)
+    customers = [await simulator.customer(f"c{n}", f"3360000010{n}") for n in range(3)]
+    await asyncio.gather(*(simulator.act(customer, {"text": "hello"}) for customer in customers))
     await until(lambda: len(door.messages()) == 6)
     stats = (await simulator.call("GET", "/api/webhooks"))[1]
     assert (stats["retried"], stats["failing"], stats["requests"]) == (3, 0, 2)

@@ -9,7 +9,7 @@ ORDER = "5b0e5a52-6a3e-4a53-9f0e-4e6c2b8d9a10"
 
 
 async def test_the_page_shows_the_amount_and_tells_the_shop(simulator: Simulator, door: Door) -> None:
-    status, page = await simulator.call("GET", f"/pay/{ORDER}?minor=880&currency=EUR")
+    status, page = await simulator.call("GET", f"/pay/EUR/880/{ORDER}")
     assert status == 200
     assert "8.80 EUR" in page
     assert ORDER in page
@@ -23,14 +23,14 @@ async def test_the_page_shows_the_amount_and_tells_the_shop(simulator: Simulator
     assert notification == {"order_id": ORDER, "state": "paid", "minor": 880, "currency": "EUR"}
     _, signature, body = door.posts[0]
     assert signature == signed(body, PAYMENT_SECRET)
-    assert "Paid already." in (await simulator.call("GET", f"/pay/{ORDER}?minor=880&currency=EUR"))[1]
+    assert "Paid already." in (await simulator.call("GET", f"/pay/EUR/880/{ORDER}"))[1]
 
 
 async def test_the_amount_may_come_from_the_newest_link(simulator: Simulator, door: Door) -> None:
     assert "Amount unknown" in (await simulator.call("GET", f"/pay/{ORDER}"))[1]
     await simulator.act(await simulator.customer(), {"text": "hello"})
     for minor in (500, 1200):
-        url = f"https://pay.example/pay/{ORDER}?minor={minor}&currency=JPY"
+        url = f"https://pay.example/pay/JPY/{minor}/{ORDER}"
         parameters = {"display_text": "Payer", "url": url}
         body = {"messaging_product": "whatsapp", "to": "+33600000001"}
         link = interactive("cta_url", "b", {"name": "cta_url", "parameters": parameters})
@@ -40,8 +40,7 @@ async def test_the_amount_may_come_from_the_newest_link(simulator: Simulator, do
 
 async def test_nothing_in_the_address_becomes_markup(simulator: Simulator) -> None:
     order = "%3Cscript%3Ealert(1)%3C%2Fscript%3E"
-    query = "minor=880&currency=%3Cb%3E"
-    status, page = await simulator.call("GET", f"/pay/{order.replace('%2F', '')}?{query}")
+    status, page = await simulator.call("GET", f"/pay/%3Cb%3E/880/{order.replace('%2F', '')}")
     assert status == 200
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -12,14 +12,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from panier_common.ports import free_port
 
-from .conftest import BAKERY, Door, Json, signed, until
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from .conftest import BAKERY, NUMBER, Door, Json, signed, text, until
 
 
 @asynccontextmanager
@@ -48,7 +43,8 @@ async def ready(url: str) -> bool:
 
 
 async def call(method: str, url: str, body: Json | None = None) -> tuple[int, Json]:
-    async with aiohttp.ClientSession() as session, session.request(method, url, json=body) as response:
+    headers = {"Authorization": "Bearer token"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.request(method, url, json=body) as response:
         return response.status, await response.json()
 
 
@@ -76,6 +72,24 @@ async def test_a_kill_loses_nothing(tmp_path: Path, door: Door) -> None:
     async with started(chosen) as (_, url):
         (kept,) = (await call("GET", f"{url}/api/customers/{customer['id']}/chat"))[1]
         assert kept["body"]["text"] == {"body": "hello"}
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux says when bytes came")
+async def test_says_how_long_a_call_was_there_before_it_was_read(tmp_path: Path, door: Door) -> None:
+    """A simulator that stood still took the call late; it did not come late."""
+    about = {"name": "Camille", "wa_id": "33600000001"}
+    words = {"messaging_product": "whatsapp", "to": "+33600000001"} | text("hello")
+    async with started(environment(tmp_path, door)) as (process, url):
+        customer = (await call("POST", f"{url}/api/customers", about))[1]
+        assert (await call("POST", f"{url}/api/customers/{customer['id']}/messages", {"text": "hello"}))[0] == 201
+        await until(door.messages)
+        process.send_signal(signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(3.0, process.send_signal, signal.SIGCONT)
+        for _ in ("late", "in time"):
+            await call("POST", f"{url}/graph/v26.0/{NUMBER}/messages", words)
+        late, in_time = (await call("GET", f"{url}/api/messages"))[1]
+    assert 1.3 < late["waited"] < 10
+    assert in_time["waited"] < 1.3
 
 
 async def test_ends_cleanly_while_someone_follows(tmp_path: Path, door: Door) -> None:

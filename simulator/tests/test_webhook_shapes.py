@@ -132,6 +132,7 @@ async def everything(simulator: Simulator, door: Door) -> None:
         before = len(door.messages())
         await simulator.act(customer, action)
         await until(lambda before=before: len(door.messages()) > before)
+        await until(lambda: simulator.exchange.courier.stats()["waiting"] == 0)  # the door has done its part
     wamid = (await simulator.graph(TO | {"biz_opaque_callback_data": "m-1"} | text("hi")))[1]["messages"][0]["id"]
     await until(lambda: len(door.reports(wamid)) == 2)
     await simulator.call("POST", f"/api/customers/{customer['id']}/read", json={"number": NUMBER})

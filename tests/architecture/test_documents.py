@@ -7,13 +7,14 @@ What needs Meta, a registry, a cluster or long is not run, but nothing is named 
 import pathlib
 import re
 import shlex
-import subprocess
-import sys
+from functools import cache
 
 import pytest
 import yaml
+from panier_cli.app import build
 from panier_common.conventions import METRICS
 from panier_common.topics import TOPICS
+from typer.testing import CliRunner
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [
@@ -70,17 +71,11 @@ def test_make_targets_exist(page: pathlib.Path) -> None:
     assert named <= TARGETS, f"{name_of(page)} names {named - TARGETS}"
 
 
-_HELP: dict[tuple[str, ...], str] = {}
-
-
+@cache
 def help_of(words: tuple[str, ...]) -> str:
-    """The help of a command, or what the command line says about words it does not know."""
-    if words not in _HELP:
-        done = subprocess.run(
-            [sys.executable, "-m", "panier_cli", *words, "--help"], capture_output=True, text=True, check=False
-        )
-        _HELP[words] = done.stdout if done.returncode == 0 else ""
-    return _HELP[words]
+    """The help of a command; nothing when the command line does not know the words."""
+    asked = CliRunner().invoke(build(words), [*words, "--help"])
+    return asked.stdout if asked.exit_code == 0 else ""
 
 
 def wrong_in(line: str) -> str:

@@ -9,10 +9,13 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from known_settings import ROOT, SERVICES, WITH_DATABASE
 from manifest_rules import made_by_operators, workloads
+from panier_cli.app import build
+from typer.testing import CliRunner
 
 Object = dict[str, Any]
 PAGES = sorted([*ROOT.glob("*.md"), *(path for path in ROOT.glob("docs/**/*.md") if "adr" not in path.parts)])
@@ -24,13 +27,14 @@ VERBS: dict[str, dict[str, bool]] = {
     "apply": {"-k": True, "-f": True, "-l": True, "--selector": True, "--server-side": False, "--validate": True},
     "config set-context": {"--current": False},
     "create configmap": {"--from-file": True},
+    "create job": {"--from": True},
     "create namespace": {},
     "create secret generic": {"--from-file": True},
     "create secret": {},
     "delete": {"-l": True},
     "describe": {"-l": True},
     "diff": {"-k": True},
-    "exec": {"-it": False, "-c": True},
+    "exec": {"-it": False, "-i": False, "-c": True},
     "get": {"-l": True, "-o": True, "--field-selector": True},
     "logs": {"-l": True, "-c": True, "--since": True},
     "port-forward": {},
@@ -71,6 +75,7 @@ class There:
             self._know(one["kind"], one["apiVersion"].rpartition("/")[0])
         for kind in _MADE_KINDS:
             self._know(kind, "")
+        self._know("Backup", "postgresql.cnpg.io")
 
     def _know(self, kind: str, group: str) -> None:
         one = kind.lower()
@@ -82,7 +87,9 @@ class There:
     def names(self, kind: str) -> set[str]:
         if kind == "Namespace":
             return self.namespaces
-        found = {one["metadata"]["name"] for one in self.objects if one["kind"] == kind}
+        # A Job that is made of a CronJob is called like it.
+        kinds = {kind, "CronJob"} if kind == "Job" else {kind}
+        found = {one["metadata"]["name"] for one in self.objects if one["kind"] in kinds}
         return found | {name for name, _ in self.secrets} if kind in ("Secret", "ConfigMap") else found
 
     def hit(self, kind: str, labels: dict[str, str]) -> list[Pod]:
@@ -102,7 +109,8 @@ def _of_operators(objects: list[Object]) -> Iterator[Pod]:
             yield Pod(labels, ("kafka",))
         if one["kind"] == "Cluster":
             for role in ("primary", "replica"):
-                yield Pod({"cnpg.io/cluster": name, "cnpg.io/instanceRole": role}, ("postgres",))
+                containers = ("postgres", "plugin-barman-cloud")
+                yield Pod({"cnpg.io/cluster": name, "cnpg.io/instanceRole": role}, containers)
 
 
 @dataclass
@@ -196,6 +204,9 @@ def _wrong(text: str, there: There) -> Iterator[str]:
             yield from _wrong_keys(line, there)
         case "create secret" | "config set-context":
             pass
+        case "create job":
+            made = {f"cronjob/{name}" for name in line.arguments if name in there.names("CronJob")}
+            yield from (f"no {name} of that name" for name in line.of("--from") if name not in made)
         case "create namespace":
             yield from (f"no namespace {name}" for name in line.arguments if name not in there.namespaces)
         case "logs" | "exec":
@@ -224,15 +235,23 @@ def _wrong_labels(kind: str, line: Line, there: There) -> Iterator[str]:
 
 
 def _wrong_pods(line: Line, there: There) -> Iterator[str]:
-    """Of `logs` and `exec`: pods by a selector, or those that an inner command names."""
+    """Of `logs` and `exec`: pods by a selector, those that an inner command names, or a job's."""
     yield from _wrong_labels("Pod", line, there)
-    if not _labels(line) and line.arguments != ["INNER"]:
+    jobs = {f"job/{name}" for name in there.names("Job")}
+    if not _labels(line) and line.arguments != ["INNER"] and not jobs & set(line.arguments):
         yield f"{line.verb} of no pods"
     known = {name for pod in there.hit("Pod", _labels(line)) for name in pod.containers}
     yield from (f"no container {name}" for name in line.of("-c") if name not in known)
     if line.after[:1] == ["psql"]:
         databases = {o["spec"]["bootstrap"]["initdb"]["database"] for o in there.objects if o["kind"] == "Cluster"}
         yield from (f"no database {name}" for name in line.after[1:] if name not in databases)
+    if line.after[:1] == ["panier"]:
+        words = list(takewhile(lambda word: not word.startswith("-"), line.after[1:]))
+        told = CliRunner().invoke(build(tuple(words)), [*words, "--help"])
+        given = {word.partition("=")[0] for word in line.after if word.startswith("--")}
+        known_here = set(re.findall(r"--[a-z-]+", told.stdout)) if told.exit_code == 0 else set()
+        if told.exit_code or given - known_here:
+            yield f"panier {' '.join(words)} has no {sorted(given - known_here)}"
 
 
 def _wrong_objects(line: Line, there: There) -> Iterator[str]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import trustme
-from panier_cli.engines import free_port
+from another_door import add_door, running
 from panier_cli.engines.jars import fetch_jars
 from panier_cli.engines.java import find_java
 from panier_cli.engines.kafka import prepare
+from panier_common.ports import free_port
 
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -39,14 +40,14 @@ def _properties(folder: pathlib.Path, port: int, plain: str, user: str, password
     }
 
 
-def _format_with(folder: pathlib.Path, user: str, password: str) -> None:
+def _format_with(config: pathlib.Path, user: str, password: str) -> None:
     """Make the broker's data anew, with a user that SCRAM finds in it."""
-    shutil.rmtree(folder / "data")
+    shutil.rmtree(config.parent / "data")
     done = subprocess.run(
         [
             *(find_java().path, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{fetch_jars(print)}/*"),
             *("kafka.tools.StorageTool", "format", "--cluster-id", "cGFuaWVyLXBhc3N3b3JkcQ"),
-            *("-c", str(folder / "server.properties")),
+            *("-c", str(config)),
             *("--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"),
         ],
         capture_output=True,
@@ -73,25 +74,7 @@ def password_kafka(folder: pathlib.Path, user: str, password: str) -> Iterator[P
     (folder / "broker.pem").write_bytes(done.stdout + chain[chain.index(b"-----BEGIN CERTIFICATE") :])
     engine = prepare(folder / "kafka", lambda _: None, "the test needs one that asks for passwords")
     port = free_port()
-    config = folder / "kafka" / "server.properties"
-    own = _properties(folder, port, engine.address, user, password)
-    kept = []
-    for line in config.read_text("utf-8").splitlines():
-        name, _, value = line.partition("=")
-        if name == "listeners":
-            kept.append(f"{line},SASL://127.0.0.1:{port}")
-        elif name not in own:
-            kept.append(f"{name}={value}")
-    config.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in own.items())]) + "\n", "utf-8")
-    _format_with(folder / "kafka", user, password)
-    assert engine.program is not None
-    with (folder / "kafka.out").open("wb") as log:
-        broker = subprocess.Popen(engine.program.argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    try:
+    config = add_door(engine, f"SASL://127.0.0.1:{port}", _properties(folder, port, engine.address, user, password))
+    _format_with(config, user, password)
+    with running(engine):
         yield PasswordKafka(f"127.0.0.1:{port}", certificates)
-    finally:
-        broker.terminate()
-        try:
-            broker.wait(30)
-        finally:
-            broker.kill()

@@ -1,8 +1,9 @@
-"""One planted fault, at least, for each rule of platform_rules: what is wrong, and what the rule must say."""
+"""One planted fault at least for each rule of platform_rules and operator_rules: what is wrong, what the rule says."""
 
 from collections.abc import Callable
 from typing import Any
 
+import operator_rules
 import platform_rules as rules
 from manifest_rules import Object
 
@@ -18,6 +19,10 @@ def _egress(objects: Objects, policy: str) -> Any:
     return _spec(objects, f"NetworkPolicy {policy}")["egress"]
 
 
+def _settings(objects: Objects) -> Any:
+    return objects["ConfigMap panier-settings"]["data"]
+
+
 def _rename_database(objects: Objects) -> None:
     _egress(objects, "panier-cart")[0]["to"][0]["podSelector"]["matchLabels"]["cnpg.io/cluster"] = "panier-sender-db"
 
@@ -30,6 +35,11 @@ def _configure(objects: Objects, old: str, new: str) -> None:
 
 def _trigger(objects: Objects) -> Any:
     return _spec(objects, "ScaledObject panier-cart")["triggers"][0]["metadata"]
+
+
+def _ask_every_copy(objects: Objects) -> None:
+    asked = objects["ConfigMap panier-postgres"]["data"]
+    asked["queries.yaml"] = asked["queries.yaml"].replace("  primary: true\n", "", 1)
 
 
 def _kafka(objects: Objects) -> Any:
@@ -70,6 +80,33 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
     ),
     (rules.pods_are_closed_both_ways, "open to or from everywhere", lambda o: o.pop("NetworkPolicy panier-nothing")),
     (rules.services_reach_their_database, "panier-sender-db", _rename_database),
+    *(
+        (rules.engines_are_reached, says, fault)
+        for says, fault in (
+            ("panier-cart: does not reach panier-cart-db-rw:5432", _rename_database),
+            ("Job panier-migrate-cart: does not reach", lambda o: _egress(o, "panier-jobs").pop(2)),
+            ("reach panier-kafka-bootstrap:9093", lambda o: _egress(o, "panier-every-service").pop(1)),
+            (
+                "reach kafka-kafka-bootstrap.kafka:9092",
+                lambda o: _settings(o).update(PANIER_KAFKA_BOOTSTRAP_SERVERS="kafka-kafka-bootstrap.kafka:9092"),
+            ),
+            (
+                "reach panier-collector:4318",
+                lambda o: _spec(o, "NetworkPolicy panier-collector")["ingress"][0]["ports"][0].update(port="health"),
+            ),
+            (
+                "panier-cart: does not reach panier-cart-db-rw:5432",
+                lambda o: _spec(o, "NetworkPolicy panier-databases")["ingress"].pop(0),
+            ),
+            ("does not reach panier-cart-db-rw:5432", lambda o: o.pop("Cluster panier-cart-db")),
+            ("panier-operator: does not reach panier-cart-admin:9090", lambda o: o.pop("Service panier-cart-admin")),
+            (
+                "panier-operator: does not reach panier-cart-admin:9090",
+                lambda o: _spec(o, "NetworkPolicy panier-every-service")["ingress"].pop(),
+            ),
+            ("names no engine", lambda o: _settings(o).update(PANIER_KAFKA_BOOTSTRAP_SERVERS="kafka")),
+        )
+    ),
     (rules.drains_are_bounded, "may lose all", lambda o: o.pop("PodDisruptionBudget panier-cart")),
     (
         rules.drains_are_bounded,
@@ -88,16 +125,16 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
             "nodeTaintsPolicy"
         ),
     ),
-    (rules.autoscalers_fit, "says itself", lambda o: _spec(o, "Deployment panier-cart").update(replicas=2)),
-    (rules.autoscalers_fit, "no loop reads", lambda o: _trigger(o).update(consumerGroup="panier.cart.talks")),
-    (rules.autoscalers_fit, "nothing to sign in", lambda o: o.pop("TriggerAuthentication panier-kafka")),
+    (operator_rules.autoscalers_fit, "says itself", lambda o: _spec(o, "Deployment panier-cart").update(replicas=2)),
+    (operator_rules.autoscalers_fit, "no loop reads", lambda o: _trigger(o).update(consumerGroup="panier.cart.talks")),
+    (operator_rules.autoscalers_fit, "nothing to sign in", lambda o: o.pop("TriggerAuthentication panier-kafka")),
     (
-        rules.autoscalers_fit,
+        operator_rules.autoscalers_fit,
         "more processes than partitions",
         lambda o: _spec(o, "ScaledObject panier-cart").update(maxReplicaCount=24),
     ),
     (
-        rules.autoscalers_fit,
+        operator_rules.autoscalers_fit,
         "sales is one",
         lambda o: _spec(o, "ScaledObject panier-cart")["scaleTargetRef"].update(name="panier-sales"),
     ),
@@ -113,10 +150,16 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         "waits for ever",
         lambda o: _spec(o, "HTTPRoute panier-ingest")["rules"][0].pop("timeouts"),
     ),
+    (rules.routes_lead_somewhere, "there is no gateway panier", lambda o: o.pop("Gateway panier")),
     (
         rules.routes_lead_somewhere,
-        "need no certificate",
+        "callers of /webhooks/whatsapp need no certificate",
         lambda o: _spec(o, "Gateway panier")["tls"]["frontend"]["default"]["validation"].pop("mode"),
+    ),
+    (
+        rules.routes_lead_somewhere,
+        "/webhooks/payments has callers without Meta's certificate",
+        lambda o: _spec(o, "HTTPRoute panier-payments")["parentRefs"][0].update(sectionName="https"),
     ),
     (
         rules.figures_are_read,
@@ -148,5 +191,23 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         lambda o: _configure(o, "tail_sampling, batch]", "tail_sampling]"),
     ),
     (rules.pipelines_are_closed, "exporters otlp", lambda o: _configure(o, "[otlphttp]", "[otlp]")),
+    (
+        operator_rules.changes_fit_their_disk,
+        "panier-cart-db: max_wal_size 4GB on 4Gi",
+        lambda o: _spec(o, "Cluster panier-cart-db")["walStorage"].update(size="4Gi"),
+    ),
+    (operator_rules.rows_are_counted_once, "panier_outbox is asked of every copy", _ask_every_copy),
+    (
+        operator_rules.autoscalers_ask_our_brokers,
+        "asks panier-kafka-bootstrap:9093",
+        lambda o: _trigger(o).update(bootstrapServers="panier-kafka-bootstrap:9093"),
+    ),
+    (
+        operator_rules.backups_have_a_folder_of_their_own,
+        "archives to s3://panier-postgres/, as others may",
+        lambda o: _spec(o, "ObjectStore panier-postgres")["configuration"].update(
+            destinationPath="s3://panier-postgres/"
+        ),
+    ),
     (rules.pipelines_are_closed, "where nobody is", lambda o: _configure(o, "panier-jaeger:4318", "jaeger:4318")),
 ]

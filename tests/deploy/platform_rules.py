@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from known_settings import ROOT, WITH_DATABASE
 from manifest_rules import Object, made_by_operators, name_of, workloads
-from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, TOPICS
+from panier_common.topics import CHANGELOGS, TOPICS
 
 Labels = dict[str, str]
 _OURS = "app.kubernetes.io/part-of"
@@ -40,8 +40,8 @@ def selects(selector: Object, labels: Labels) -> bool:
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
     for expression in selector.get("matchExpressions", []):
-        there = expression["key"] in labels
-        if expression["operator"] == "Exists" and not there:
+        assert expression["operator"] == "Exists", f"{expression}: not understood here"
+        if expression["key"] not in labels:
             return False
     return True
 
@@ -115,6 +115,96 @@ def services_reach_their_database(objects: list[Object]) -> Iterator[str]:
             yield f"{name}: reaches {sorted(map(str, reached - {None}))} as its database"
 
 
+_NAMES_AN_ENGINE = re.compile(r"_(BOOTSTRAP_SERVERS|DATABASE_URL|OTLP_ENDPOINT|ADMIN_URL)$")
+_HOST_AND_PORT = re.compile(r"(?:^|[,@/])([a-z0-9.-]+):(\d+)(?=$|[,/])")
+GUIDE = ROOT / "docs" / "howto" / "kubernetes.md"
+
+
+def engines_are_reached(objects: list[Object]) -> Iterator[str]:
+    """What settings and URLs name as an engine is there, and policies let the pod that is told it out and in there."""
+    told: dict[tuple[str, str], str] = {}
+    for one in of_kind(objects, "ConfigMap"):
+        told |= {(one["metadata"]["name"], key): value for key, value in one["data"].items()}
+    for one in of_kind(objects, "ExternalSecret"):
+        made = one["spec"].get("target", {}).get("template", {}).get("data", {})
+        told |= {(one["metadata"]["name"], key): value for key, value in made.items()}
+    for name, metadata, pod in workloads(objects):
+        for variable, value in _engines_of(pod, told):
+            addresses = _HOST_AND_PORT.findall(value)
+            if not addresses:
+                yield f"{name}: {variable} names no engine"
+            for host, port in addresses:
+                if not _is_reached(objects, metadata["labels"], host, int(port)):
+                    yield f"{name}: does not reach {host}:{port}, its {variable}"
+
+
+def _engines_of(pod: Object, told: dict[tuple[str, str], str]) -> Iterator[tuple[str, str]]:
+    """(variable, what it is set to). A Secret that people make is as the guide's table says."""
+    [by_hand, *_] = re.findall(r"`(postgresql://[^`]+)`", GUIDE.read_text("utf-8"))
+    for container in pod["containers"]:
+        for source in container.get("envFrom", []):
+            whole = source.get("configMapRef", {}).get("name")
+            yield from (
+                (key, value) for (of, key), value in told.items() if of == whole and _NAMES_AN_ENGINE.search(key)
+            )
+        for env in container.get("env", []):
+            if _NAMES_AN_ENGINE.search(env["name"]) and "value" in env:
+                yield env["name"], env["value"]
+            elif _NAMES_AN_ENGINE.search(env["name"]):
+                [reference] = env["valueFrom"].values()
+                yield env["name"], told.get((reference["name"], reference["key"]), by_hand)
+
+
+def _is_reached(objects: list[Object], sender: Labels, host: str, port: int) -> bool:
+    """Out of the sender's pod, and into the engine's where that is in the same namespace."""
+    name, _, namespace = host.partition(".")
+    if namespace:
+        return _opens(objects, "Egress", sender, _by_operators(name), {port}, namespace)
+    return any(
+        _opens(objects, "Egress", sender, receiver, ports, "")
+        and _opens(objects, "Ingress", receiver, sender, ports, "")
+        for receiver, ports in _behind(objects, name, port)
+    )
+
+
+def _by_operators(name: str) -> Labels:
+    """The label of the pods behind a Service that an operator makes."""
+    if name.endswith("-kafka-bootstrap"):
+        return {"strimzi.io/name": name.removesuffix("-bootstrap")}
+    return {"cnpg.io/cluster": name.removesuffix("-rw")} if name.endswith("-db-rw") else {}
+
+
+def _behind(objects: list[Object], name: str, port: int) -> Iterator[tuple[Labels, set[int | str]]]:
+    """The pods behind a Service of this namespace, with the number and the name that the port has there."""
+    spec = {"selector": _by_operators(name), "ports": [{"port": port, "targetPort": port}]}
+    spec = named(objects, "Service").get(name, {"spec": spec})["spec"]
+    for _, labels, known in _hit(objects, {"matchLabels": spec["selector"]}) if spec["selector"] else ():
+        targets = {one["targetPort"] for one in spec["ports"] if one["port"] == port}
+        both: list[set[int | str]] = [{number, own} for own, number in known.items()]
+        yield from ((labels, names) for names in both if targets & names)
+
+
+def _opens(objects: list[Object], way: str, of: Labels, other: Labels, ports: set[int | str], namespace: str) -> bool:
+    """Whether policies let pods `of` speak that way with pods `other`. What no policy is about is open."""
+    policies = [one["spec"] for one in of_kind(objects, "NetworkPolicy") if way in one["spec"]["policyTypes"]]
+    about = [spec for spec in policies if selects(spec["podSelector"], of)]
+    rules = [rule for spec in about for rule in spec.get(way.lower(), [])]
+    return not about or any(
+        any(port["port"] in ports for port in rule["ports"]) and _is_peer(peer, other, namespace)
+        for rule in rules
+        for peer in rule.get("to" if way == "Egress" else "from", [])
+    )
+
+
+def _is_peer(peer: Object, labels: Labels, namespace: str) -> bool:
+    wanted = {"matchLabels": {"kubernetes.io/metadata.name": namespace}} if namespace else None
+    return (
+        "ipBlock" not in peer
+        and peer.get("namespaceSelector") == wanted
+        and selects(peer.get("podSelector", {}), labels)
+    )
+
+
 def drains_are_bounded(objects: list[Object]) -> Iterator[str]:
     """Every service has one budget that is about its pods and about no others."""
     budgets = list(of_kind(objects, "PodDisruptionBudget"))
@@ -138,47 +228,20 @@ def services_are_spread(objects: list[Object]) -> Iterator[str]:
                 yield f"{name}: a zone that is away keeps its pods from the others"
 
 
-def loops() -> set[str]:
-    """Consumer groups of the services' loops, by their sources."""
-    found = set()
-    for path in (ROOT / "services").glob("*/src/**/*.py"):
-        service = path.relative_to(ROOT).parts[1]
-        found |= set(re.findall(rf'"({service}\.[a-z]+)"', path.read_text("utf-8")))
-    return {f"panier.{loop}" for loop in found}
-
-
-def autoscalers_fit(objects: list[Object]) -> Iterator[str]:
-    """They scale what is there, nobody else says how many, groups exist, and no process is without partitions."""
-    deployments = named(objects, "Deployment")
-    authentications = named(objects, "TriggerAuthentication")
-    for scaler in of_kind(objects, "ScaledObject", "HorizontalPodAutoscaler"):
-        target = deployments.get(scaler["spec"]["scaleTargetRef"]["name"])
-        if target is None:
-            yield f"{name_of(scaler)}: there is nothing to scale"
-        elif "replicas" in target["spec"]:
-            yield f"{name_of(scaler)}: {name_of(target)} says itself how many there are"
-        for trigger in scaler["spec"].get("triggers", []):
-            if trigger["metadata"]["consumerGroup"] not in loops():
-                yield f"{name_of(scaler)}: no loop reads as {trigger['metadata']['consumerGroup']}"
-            if trigger["authenticationRef"]["name"] not in authentications:
-                yield f"{name_of(scaler)}: nothing to sign in with"
-        if scaler["kind"] == "ScaledObject" and scaler["spec"]["maxReplicaCount"] > DEFAULT_PARTITIONS:
-            yield f"{name_of(scaler)}: more processes than partitions"
-    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(objects, "ScaledObject")}
-    if "panier-sales" in scaled:
-        yield "sales is one process"
-
-
 def routes_lead_somewhere(objects: list[Object]) -> Iterator[str]:
     gateways, services = named(objects, "Gateway"), named(objects, "Service")
     secrets = {name for name, _ in made_by_operators(objects)}
     hosts = {host for one in of_kind(objects, "Certificate") for host in one["spec"]["dnsNames"]}
     for route in of_kind(objects, "HTTPRoute"):
         for parent in route["spec"]["parentRefs"]:
-            listeners = gateways.get(parent["name"], {"spec": {"listeners": []}})["spec"]["listeners"]
-            hostnames = {one.get("hostname") for one in listeners if one["name"] == parent.get("sectionName")}
+            gateway = gateways.get(parent["name"], {"spec": {"listeners": []}})["spec"]
+            listeners = [one for one in gateway["listeners"] if one["name"] == parent.get("sectionName")]
+            hostnames = {one.get("hostname") for one in listeners}
             if hostnames != set(route["spec"]["hostnames"]):
                 yield f"{name_of(route)}: its gateway listens for {sorted(map(str, hostnames))}"
+            paths = {match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]}
+            for listener in listeners:
+                yield from (f"{name_of(route)}: {wrong}" for wrong in _wrongly_asked(gateway, listener, paths))
         for rule in route["spec"]["rules"]:
             if not rule.get("timeouts", {}).get("request"):
                 yield f"{name_of(route)}: waits for ever"
@@ -188,15 +251,29 @@ def routes_lead_somewhere(objects: list[Object]) -> Iterator[str]:
                 }
                 if ports.get(backend["port"]) != "http":
                     yield f"{name_of(route)}: {backend['name']}:{backend['port']} is no public port"
+    for issuer in of_kind(objects, "Issuer"):
+        for solver in issuer["spec"]["acme"]["solvers"]:
+            asked = {parent["name"] for parent in solver["http01"]["gatewayHTTPRoute"]["parentRefs"]}
+            yield from (f"{name_of(issuer)}: there is no gateway {name}" for name in sorted(asked - gateways.keys()))
     for gateway in gateways.values():
-        if gateway["spec"]["tls"]["frontend"]["default"]["validation"].get("mode") != "AllowValidOnly":
-            yield f"{name_of(gateway)}: callers need no certificate"
         for listener in gateway["spec"]["listeners"]:
             if listener["protocol"] == "HTTPS" and listener["hostname"] not in hosts:
                 yield f"{name_of(gateway)}: nobody signs {listener['hostname']}"
             for reference in listener.get("tls", {}).get("certificateRefs", []):
                 if reference["name"] not in secrets:
                     yield f"{name_of(gateway)}: nobody makes {reference['name']}"
+
+
+def _wrongly_asked(gateway: Object, listener: Object, paths: set[str]) -> Iterator[str]:
+    """Meta alone has a client certificate of Meta's, and Meta alone may call its path."""
+    frontend = gateway["tls"]["frontend"]
+    ports = {one["port"]: one["tls"] for one in frontend.get("perPort", [])}
+    asked = ports.get(listener["port"], frontend["default"]).get("validation", {}).get("mode") == "AllowValidOnly"
+    for path in sorted(paths):
+        if asked and path != "/webhooks/whatsapp":
+            yield f"{path} has callers without Meta's certificate"
+        if not asked and path == "/webhooks/whatsapp":
+            yield f"callers of {path} need no certificate"
 
 
 def figures_are_read(objects: list[Object]) -> Iterator[str]:
@@ -294,9 +371,9 @@ RULES = (
     policies_hit_something,
     pods_are_closed_both_ways,
     services_reach_their_database,
+    engines_are_reached,
     drains_are_bounded,
     services_are_spread,
-    autoscalers_fit,
     routes_lead_somewhere,
     figures_are_read,
     kafka_is_the_tables,

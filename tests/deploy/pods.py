@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from manifest_rules import Object, name_of, workloads
+from panier_common.ports import free_port
 
 READY_SECONDS = 240.0
 
@@ -75,12 +75,6 @@ class Cluster:
         return self._all_of({"configMapRef": {"name": reference["name"]}})[reference["key"]]
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 class Running:
     """One service as its pod would run it."""
 
@@ -133,4 +127,8 @@ def stop_in_time(cluster: Cluster, services: Iterable[Running]) -> None:
     grace = {name: pod["terminationGracePeriodSeconds"] for name, _, pod in workloads(cluster.objects)}
     for one in services:
         left = grace[f"Deployment panier-{one.service}"] - (time.monotonic() - stopped_at)
-        assert one.process.wait(left) == 0, f"{one.service}: {one.log}"
+        try:
+            ended = one.process.wait(left)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{one.service} does not end: {one.log}") from None
+        assert ended == 0, f"{one.service}: {one.log}"

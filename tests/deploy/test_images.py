@@ -1,14 +1,18 @@
-"""The images' recipes: linted, alike, without root, and built from nothing that holds secrets."""
+"""The images' recipes: linted, alike, without root, the same twice, and built from nothing that holds secrets."""
 
 import fnmatch
+import hashlib
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
 from known_settings import SERVICES, WITH_DATABASE, settings_of
+from programs import uv
 
 ROOT = pathlib.Path(__file__).parents[2]
 FOLDERS = {**{service: f"services/{service}" for service in SERVICES}, "simulator": "simulator", "cli": "cli"}
@@ -88,3 +92,41 @@ def test_the_context_holds_what_is_built_and_nothing_else() -> None:
     refused = [pattern.removeprefix("**/") for pattern in patterns[1:] if not pattern.startswith("!")]
     for inside in ("tests", "__pycache__", ".env", ".mypy_cache"):
         assert any(fnmatch.fnmatch(inside, pattern) for pattern in refused), inside
+
+
+def built(folder: pathlib.Path, recipe: str) -> dict[str, str]:
+    """What the recipe's own command installs from a fresh copy of the context: each file's sum."""
+    context, app = folder / "build", folder / "app"
+    for tree in (context, app):
+        shutil.rmtree(tree, ignore_errors=True)
+    for part in ("libs", "services", "simulator", "cli"):
+        shutil.copytree(ROOT / part, context / part, ignore=shutil.ignore_patterns("tests", "__pycache__", ".*_cache"))
+    for file in ("pyproject.toml", "uv.lock", "bench/pyproject.toml", "proof/pyproject.toml"):
+        (context / file).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / file, context / file)
+    told = dict(re.findall(r"(UV_\w+|PYC_\w+)=(\S+)", recipe))
+    [command] = re.findall(r"^RUN --mount=\S+ \\\n((?:.*\\\n)*.*)$", recipe, re.M)
+    env = {**os.environ, **told, "UV_PROJECT_ENVIRONMENT": str(app), "UV_PYTHON": sys.executable}
+    env["PATH"] = f"{pathlib.Path(uv()).parent}:{env['PATH']}"
+    subprocess.run(["sh", "-c", command.replace("/app", str(app))], cwd=context, env=env, check=True)
+    return {
+        str(file.relative_to(app)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in app.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.timeout(300)
+def test_the_same_sources_give_the_same_files(tmp_path: pathlib.Path) -> None:
+    """With this machine's Python, and without the layers: their times are the workflow's to set."""
+    first, second = (built(tmp_path, TEXTS["simulator"]) for _ in range(2))
+    assert any(file.endswith(".pyc") for file in first)
+    assert first == second
+
+
+@pytest.mark.timeout(300)
+def test_a_recipe_that_keeps_the_hour_is_found(tmp_path: pathlib.Path) -> None:
+    careless = re.sub(r" \\\n    && (find|sed) .*", "", TEXTS["simulator"]).replace("UNCHECKED_HASH", "TIMESTAMP")
+    first, second = (built(tmp_path, careless) for _ in range(2))
+    differ = {file.rpartition(".")[2] for file in first if first[file] != second.get(file)}
+    assert {"pyc", "json"} <= differ

@@ -6,13 +6,17 @@ import json
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import kubernetes_validate
+import operator_rules
 import platform_rules
 import pytest
 from jsonschema import Draft7Validator
+from known_settings import SERVICES
 from manifest_rules import (
     RULES,
     Object,
@@ -56,7 +60,7 @@ def documented() -> set[tuple[str, str]]:
 
 
 def all_problems(objects: list[Object]) -> list[str]:
-    every = [line for rule in (*RULES, *platform_rules.RULES) for line in rule(objects)]
+    every = [line for rule in (*RULES, *platform_rules.RULES, *operator_rules.RULES) for line in rule(objects)]
     return every + list(references_exist(objects, documented()))
 
 
@@ -69,9 +73,13 @@ def errors_of(one: Object) -> list[str]:
         except kubernetes_validate.ValidationError as error:
             return [f"{name_of(one)}: {error.message}"]
         return []
-    schema = json.loads((SCHEMAS / f"{one['kind'].lower()}-{group}-{version}.json").read_text("utf-8"))
-    found = Draft7Validator(schema).iter_errors(one)
+    found = _definition(f"{one['kind'].lower()}-{group}-{version}.json").iter_errors(one)
     return [f"{name_of(one)}: {'.'.join(map(str, error.path))}: {error.message}" for error in found]
+
+
+@cache
+def _definition(name: str) -> Draft7Validator:
+    return Draft7Validator(json.loads((SCHEMAS / name).read_text("utf-8")))
 
 
 @pytest.fixture(scope="module", params=OVERLAYS, ids=lambda path: path.name)
@@ -90,23 +98,74 @@ def test_nothing_is_wrong(overlay: list[Object]) -> None:
 COMPONENTS = sorted(path for path in (ROOT / "deploy" / "k8s" / "components").iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda path: path.name)
-def test_a_component_stands_on_its_own(component: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """On the bare base: an overlay may take any of them and leave the others."""
+# What else must be there for a component, or the platform, to find all that it names.
+NEEDS = {
+    "platform": {"external-secrets"},
+    "external-secrets": {"platform"},
+    "autoscaling": {"platform"},
+    "kafka-tls": {"platform"},
+    "monitoring": {"platform"},
+    "tracing": {"platform"},
+    "gateway": {"cert-manager"},
+    "cert-manager": {"gateway"},
+}
+NAMES = {"platform", *(path.name for path in COMPONENTS)}
 
-    def path(folder: pathlib.Path) -> str:
-        return os.path.relpath(folder, tmp_path.resolve())
 
+def combined(base: pathlib.Path, parts: set[str], folder: pathlib.Path) -> list[Object]:
+    """An overlay with these components, and the platform if it is among them, over another."""
+
+    def path(to: pathlib.Path) -> str:
+        return os.path.relpath(to, folder.resolve())
+
+    k8s = ROOT / "deploy" / "k8s"
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [path(ROOT / "deploy" / "k8s" / "base")],
-        "components": [path(component)],
+        "namespace": "panier-dev",
+        "resources": [path(base), *([path(k8s / "platform")] if "platform" in parts else [])],
+        "components": [path(k8s / "components" / name) for name in sorted(parts - {"platform"})],
+        "labels": [{"pairs": {"app.kubernetes.io/part-of": "panier"}, "includeTemplates": True}],
     }
-    (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
-    objects = render(tmp_path)
-    assert [line for one in objects for line in errors_of(one)] == []
-    assert len(objects) > 40
+    if base.name == "base":  # which has no namespace yet, as every overlay has
+        shutil.copy(DEV / "namespace.yaml", folder)
+        kustomization["resources"] = ["namespace.yaml", path(base)]
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
+    return render(folder)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda path: path.name)
+def test_a_component_fits_the_bare_base(component: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "bare").mkdir()
+    base = ROOT / "deploy" / "k8s" / "base"
+    objects, bare = combined(base, {component.name}, tmp_path), combined(base, set(), tmp_path / "bare")
+    changed = [one for one in objects if one not in bare]
+    assert changed
+    assert [line for one in changed for line in errors_of(one)] == []
+    # What an overlay adds: its namespace and its images' versions.
+    of_overlays = {everything_is_labelled_and_in_one_namespace, images_have_a_version}
+    assert [line for rule in RULES if rule not in of_overlays for line in rule(objects)] == []
+
+
+def needed(parts: set[str]) -> set[str]:
+    """These parts and all that they need."""
+    more = parts.union(*(NEEDS.get(part, set()) for part in parts))
+    return more if more == parts else needed(more)
+
+
+@pytest.mark.parametrize("part", sorted(NAMES))
+def test_dev_may_take_any_part_with_what_it_needs(part: str, tmp_path: pathlib.Path) -> None:
+    assert all_problems(combined(DEV, needed({part}), tmp_path)) == []
+
+
+@pytest.mark.parametrize("part", sorted(NEEDS))
+def test_what_a_part_needs_is_missed_without_it(part: str, tmp_path: pathlib.Path) -> None:
+    assert all_problems(combined(DEV, {part}, tmp_path))
+
+
+@pytest.mark.parametrize("part", sorted(NAMES - set().union(*NEEDS.values())))
+def test_an_overlay_may_leave_any_part_that_no_other_needs(part: str, tmp_path: pathlib.Path) -> None:
+    assert all_problems(combined(DEV, NAMES - {part}, tmp_path)) == []
 
 
 def not_taken(kustomization: str) -> set[str]:
@@ -129,6 +188,7 @@ def test_every_component_is_in_production() -> None:
 Fault = Callable[[dict[str, Object]], object]
 CART, INGEST, SALES = "Deployment panier-cart", "Deployment panier-ingest", "Deployment panier-sales"
 MIGRATION = "Job panier-migrate-cart"
+WAY_OUT = "NetworkPolicy panier-engines"
 
 
 def pod(objects: dict[str, Object], name: str = CART) -> Object:
@@ -186,6 +246,7 @@ FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
     (sales_never_runs_twice, "may run twice", lambda o: o[SALES]["spec"]["strategy"].update(type="RollingUpdate")),
     (sales_never_runs_twice, "scales sales", lambda o: scale(o, "panier-sales")),
     (no_secret_is_written_down, "PANIER_ADMIN_TOKEN", lambda o: env(o, "PANIER_ADMIN_TOKEN", value="hunter2")),
+    (no_secret_is_written_down, "TOKENS_FOLDER", lambda o: env(o, "PANIER_TOKENS_FOLDER", value="hunter2")),
     (no_secret_is_written_down, "BROKER", lambda o: env(o, "BROKER", value="sasl://panier:hunter2@kafka")),
     (
         no_secret_is_written_down,
@@ -250,13 +311,27 @@ def test_a_planted_fault_is_found(rule: Callable[..., Any], says: str, fault: Fa
     assert says in "\n".join(rule(list(objects.values())))
 
 
+def test_dev_without_its_way_to_the_engines_is_found() -> None:
+    """Its engines are in other namespaces, where the base leads to none."""
+    found = list(platform_rules.engines_are_reached([one for one in render(DEV) if name_of(one) != WAY_OUT]))
+    [database] = [line for line in found if line.startswith("Job panier-migrate-cart")]
+    assert database.endswith("does not reach postgres.postgres:5432, its PANIER_CART_DATABASE_URL")
+    kafka = {line.split(":")[0] for line in found if "not reach kafka-kafka-bootstrap.kafka:9092" in line}
+    assert kafka == {
+        "Job panier-topics",
+        "CronJob panier-operator",
+        *(f"Deployment panier-{service}" for service in SERVICES),
+    }
+
+
 def test_every_rule_has_a_fault_that_it_finds() -> None:
-    assert {rule for rule, _, _ in FAULTS} == {*RULES, *platform_rules.RULES}
+    assert {rule for rule, _, _ in FAULTS} == {*RULES, *platform_rules.RULES, *operator_rules.RULES}
 
 
 REFERENCES: list[tuple[str, Fault]] = [
     ("panier-admin word", lambda o: env(o, "X", valueFrom={"secretKeyRef": {"name": "panier-admin", "key": "word"}})),
     ("panier-other", lambda o: container(o).update(envFrom=[{"configMapRef": {"name": "panier-other"}}])),
+    ("panier-tokens", lambda o: pod(o).update(volumes=[{"name": "t", "secret": {"secretName": "panier-tokens"}}])),
     ("volumes and mounts", lambda o: container(o, "Deployment panier-catalog").pop("volumeMounts")),
     ("ServiceAccount", lambda o: pod(o).update(serviceAccountName="default")),
 ]

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import yaml
+from panier_common.ports import free_port
 from panier_common.testing.plugin import Database
 from programs import prometheus
 from queries import FOREIGN, LABELS, RECORDED, Query, database_queries, every_query, known, rules, selectors
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
-from stack import Customer, Stack, eventually, free_port, link_of, reply_ids, request  # noqa: E402
+from stack import Customer, Stack, eventually, link_of, reply_ids, request  # noqa: E402
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 import trustme
-from panier_cli.engines import free_port
 from panier_cli.engines.postgres import _unprivileged
+from panier_common.ports import free_port
 
 PASSWORD = "0123456789abcdef"
 

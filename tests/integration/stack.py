@@ -1,6 +1,6 @@
 """The running system seen from outside: the whole local stack as a child, and customers on the simulator.
 
-Standard library only; everything goes through doors that CONTRACT.md names or the simulator's own API.
+Everything goes through doors that CONTRACT.md names or the simulator's own API.
 """
 
 import contextlib
@@ -10,13 +10,14 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+from panier_common.ports import free_port
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHOP, NUMBER, CATALOG = "boulangerie", "106540352242922", "194836987003835"
@@ -25,21 +26,19 @@ APP_SECRET, PAYMENT_SECRET = "test-app-secret", "test-payment-secret"
 T = TypeVar("T")
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def eventually(what: str, look: Callable[[], T], seconds: float = 30) -> T:
-    """The first true value of look(), or an AssertionError that says what was waited for."""
+    """The first true value of look(), or an AssertionError that says what was waited for.
+
+    A look that takes long, as a command does, leaves as long again to what it waits for.
+    """
     end = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         with contextlib.suppress(OSError):
             if value := look():
                 return value
         assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
-        time.sleep(0.1)
+        time.sleep(max(0.1, min(time.monotonic() - began, 2)))
 
 
 def request(method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
@@ -84,7 +83,10 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        eventually("the stack to be ready", self.is_ready, 120)
+        try:
+            eventually("the stack to be ready", self.is_ready, 300)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.panier('status', check=False)[1]}\n{self.log[-3000:]}") from error
         return self
 
     def is_ready(self) -> bool:
@@ -122,7 +124,7 @@ class Stack:
         raw = json.dumps(document).encode()
         signature = "sha256=" + hmac.new(APP_SECRET.encode(), raw, hashlib.sha256).hexdigest()
         url = f"http://127.0.0.1:{self.ports['ingest']}/webhooks/whatsapp"
-        return request("POST", url, raw, {"X-Hub-Signature-256": signature})[0]
+        return _told(url, raw, {"X-Hub-Signature-256": signature})
 
     def pay(self, order: Mapping[str, Any], notification: str, minor: int | None = None) -> int:
         note = {
@@ -135,7 +137,15 @@ class Stack:
         raw = json.dumps(note).encode()
         signature = "sha256=" + hmac.new(PAYMENT_SECRET.encode(), raw, hashlib.sha256).hexdigest()
         url = f"http://127.0.0.1:{self.ports['ingest']}/webhooks/payments/simulated"
-        return request("POST", url, raw, {"X-Panier-Signature": signature})[0]
+        return _told(url, raw, {"X-Panier-Signature": signature})
+
+
+def _told(url: str, raw: bytes, headers: dict[str, str]) -> int:
+    """The door's answer; told again while it says 503, as Meta and providers do."""
+    until = time.monotonic() + 60
+    while (status := request("POST", url, raw, headers)[0]) == 503 and time.monotonic() < until:
+        time.sleep(0.5)
+    return status
 
 
 class Customer:

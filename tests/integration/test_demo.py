@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from stack import ROOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 def demo(*words: str) -> "subprocess.CompletedProcess[str]":

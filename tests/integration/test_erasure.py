@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from stack import NUMBER, SHOP, Customer, Stack, eventually, link_of, reply_ids, words_of
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 NAME, PHONE = "Zénobie Quatrefages", "33612340601"
 SAID, STREET, NOTE = "un gâteau pour Barnabé Tournesol ?", "7 ruelle des Goélands, 35400 Saint-Malo", "sonner 2 fois"
@@ -137,6 +137,7 @@ def test_a_customer_is_shown_and_then_forgotten(stack: Stack) -> None:
         "panier.payment.v1",
         "panier.sent.v1",
     } <= shown["topics"].keys()
+    eventually("the outboxes to be empty", lambda: "outbox" not in {table for _, table in places(stack, person)})
     before = places(stack, person)
     assert {("console", "inbound_message"), ("checkout", "orders"), ("cart", "cart")} <= before
 

@@ -31,7 +31,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     # Kafka's client draws random numbers in the same process, which is not what the generator warns of.
     pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
 ]
@@ -127,7 +127,7 @@ def put_to_the_test(interface: Interface) -> dict[str, int]:
     for found in schema.get_all_operations():
         operation = found.ok()
 
-        @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy())
         def run(case: Any) -> None:
             asked[case.operation.label] = asked.get(case.operation.label, 0) + 1

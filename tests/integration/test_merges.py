@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stack import CATALOG, NUMBER, SHOP, Customer, Stack, eventually, reply_ids, words_of
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 class Person:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 from panier_common import conventions
+from parentage import CALL, OUTBOUND, faults
 from spans import Collector, Span
 from stack import NUMBER, Customer, Stack, eventually, link_of, reply_ids, request
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 WORDS = ("Bien cuits", "quai des Bateaux", "Saint-Malo", "Quenouille", "Maëlys")
-OUTBOUND, INBOUND = "process panier.outbound.v1", "process panier.inbound.v1"
+INBOUND = "process panier.inbound.v1"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,9 @@ def pages(stack: Stack) -> dict[str, str]:
     return found
 
 
+LOST = "a parent that was not received"
+
+
 def offers(prefix: str):
     return lambda messages: any(i.startswith(prefix) for m in messages for i in reply_ids(m["body"]))
 
@@ -90,6 +94,12 @@ def trace_with(collector: Collector, *needs: str) -> list[Span] | None:
     return None
 
 
+def orphans(trace: list[Span]) -> set[str]:
+    """The names of those whose parent was not received."""
+    known = {span.id for span in trace}
+    return {span.name for span in trace if span.parent and span.parent not in known}
+
+
 def test_what_a_killed_process_had_decided_goes_on_in_the_same_trace(shop: Stack, told: Collector) -> None:
     """The cart dies after its commit and before it publishes; who takes over publishes under the message's trace.
 
@@ -98,15 +108,19 @@ def test_what_a_killed_process_had_decided_goes_on_in_the_same_trace(shop: Stack
     customer = Customer(shop, "taken over")
     customer.act(cart=[{"sku": "croissant", "quantity": 2}])
     customer.answers(offers("checkout:start"), seconds=60)
-    trace = eventually("the whole trace", lambda: trace_with(told, "POST /webhooks/whatsapp", OUTBOUND, "POST"), 30)
+
+    def whole() -> list[Span] | None:
+        trace = trace_with(told, "POST /webhooks/whatsapp", OUTBOUND, "POST")
+        return trace if trace is not None and orphans(trace) <= {OUTBOUND, "process panier.cart.v1"} else None
+
+    trace = eventually("the whole trace", whole, 30)
     # The new process tells what it makes of the sender's news; of the message itself only the dead one knew.
     assert INBOUND not in {span.name for span in trace if span.service == "panier-cart"}
-    known = {span.id for span in trace}
-    orphans = {span.name for span in trace if span.parent and span.parent not in known}
-    assert OUTBOUND in orphans <= {OUTBOUND, "process panier.cart.v1"}
+    assert OUTBOUND in orphans(trace)
     [message] = [span for span in trace if span.name == OUTBOUND and span.service == "panier-sender"]
-    [call] = [span for span in trace if span.name == "POST"]
+    [call] = [span for span in trace if span.name == CALL]
     assert call.parent == message.id
+    assert {fault.partition(" has ")[2] for fault in faults(trace)} == {LOST}
 
 
 def test_every_span_of_the_purchase_is_one_of_the_registry(
@@ -171,7 +185,8 @@ def test_a_bucket_leads_to_a_trace_that_exists(shop: Stack, buyers: list[Custome
         for name, trace in re.findall(r'^(panier_\w+)_bucket\{.*?\} \S+ # \{.*?trace_id="([0-9a-f]{32})"', page, re.M):
             assert trace in traces, f"{name} leads nowhere"
             seen[name] += 1
-    expected = {m.exposed for m in conventions.METRICS if m.kind == "histogram"} - {"panier_provider_call_seconds"}
+    without = {"panier_provider_call_seconds", "panier_http_request_seconds"}
+    expected = {m.exposed for m in conventions.METRICS if m.kind == "histogram"} - without
     assert set(seen) >= expected, f"no exemplar: {expected - set(seen)}"
 
 
@@ -205,8 +220,18 @@ def test_series_do_not_grow_with_customers(shop: Stack, buyers: list[Customer]) 
     for n in range(4):
         buy(shop, f"customer {n}", f"3361234000{n}")
     after = series(shop)
-    # Repeats and busy brokers happen or not: what they count has labels of our own words.
-    seldom = ("panier_duplicates", "panier_waits", "panier_numbers_held", "panier_graph_c", "panier_published")
+    # Repeats, busy brokers, calls put off, receipts let go: they happen or not, and their labels are our own words.
+    seldom = (
+        "panier_duplicates",
+        "panier_waits",
+        "panier_numbers_held",
+        "panier_graph_c",
+        "panier_graph_resent",
+        "panier_ingest_webhooks",
+        "panier_receipts",
+        "panier_published",
+        'panier_events_total{loop="sender.numbers"',
+    )
     grown = {one for service in after for one in after[service] - before[service] if not one.startswith(seldom)}
     assert not grown
     assert sum(map(len, after.values())) < 3000
@@ -226,7 +251,7 @@ def test_each_try_of_a_message_is_a_span_of_the_same_parent(shop: Stack, told: C
             calls = [span for span in trace if span.name == "POST"]
             if any("error.type" in call.attributes for call in calls):
                 same = Counter(call.parent for call in calls)
-                if max(same.values()) >= 2:
+                if max(same.values()) >= 2 and not faults(trace):
                     return trace
         return None
 
@@ -237,6 +262,50 @@ def test_each_try_of_a_message_is_a_span_of_the_same_parent(shop: Stack, told: C
     mine = [call for call in calls if call.parent == parent]
     assert sorted("error.type" in call.attributes for call in mine) == [False, True]
     assert {span.trace for span in mine} == {trace[0].trace}
+    assert faults(trace) == []
+
+
+def test_a_message_that_cannot_be_sent_tells_so_below_its_call(shop: Stack, told: Collector) -> None:
+    """The Graph API refuses it for good: the news of it, and what services make of that, are in the same trace."""
+    simulator = f"http://127.0.0.1:{shop.ports['simulator']}/api"
+    customer = Customer(shop, "not reached")
+    before = set(told.by_trace())
+    status, body = request("POST", f"{simulator}/faults/next", {"code": 131026, "number": NUMBER})
+    assert status in (200, 201), body
+    customer.act(text="menu")
+
+    def refused() -> list[Span] | None:
+        traces = told.by_trace()
+        found = [t for name, t in traces.items() if name not in before and any(map(tells_of_it, t))]
+        return found[0] if found and not faults(found[0]) else None
+
+    def tells_of_it(span: Span) -> bool:
+        return (span.kind, span.attributes.get(conventions.EVENT_TYPE)) == ("CONSUMER", "panier.message.failed.v1")
+
+    trace = eventually("what was made of the refusal, with all above it", refused, 30)
+    [call] = [span for span in trace if span.name == CALL and "error.type" in span.attributes]
+    [news] = [span for span in trace if span.parent == call.id]
+    assert [span.service for span in trace if span.parent == news.id] == ["panier-console"]
+
+
+def test_over_purchases_and_failures_only_what_was_killed_lost_a_parent(
+    shop: Stack, buyers: list[Customer], told: Collector
+) -> None:
+    """Every span that this stack has sent keeps the rule, but those below what one killed process never sent."""
+    seen: dict[str, list[str]] = {}
+
+    def kept() -> bool:
+        traces = told.by_trace()
+        found = faults([span for trace in traces.values() for span in trace])
+        seen["faults"] = [fault for fault in found if not fault.endswith(LOST)]
+        bereft = {name: faults(trace) for name, trace in traces.items()}
+        seen["bereft"] = [name for name, some in bereft.items() if any(fault.endswith(LOST) for fault in some)]
+        return not seen["faults"] and len(seen["bereft"]) <= 1
+
+    try:
+        eventually("every span to have its place", kept, 20)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {seen}") from error
 
 
 def test_doctor_finds_nothing_wrong_until_something_is(shop: Stack) -> None:

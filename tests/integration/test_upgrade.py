@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -12,16 +11,7 @@ from panier_common.testing.kept_events import Example, kept
 from panier_common.topics import TOPICS
 from stack import SHOP, Customer, Stack, eventually, words_of
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("upgraded"))
-    try:
-        yield stack.start()
-    finally:
-        stack.stop()
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 async def put(servers: str, examples: list[Example]) -> None:
@@ -57,19 +47,20 @@ def of_a_newer_version() -> list[Example]:
     return newer
 
 
-def test_what_other_versions_wrote_stops_nobody_and_is_no_dead_letter(own: Stack) -> None:
-    kafka = own.ask_status()["engines"]["kafka"]["address"]
+def test_what_other_versions_wrote_stops_nobody_and_is_no_dead_letter(stack: Stack) -> None:
+    before = stack.ask("orders", "list", "--shop", SHOP)
+    kafka = stack.ask_status()["engines"]["kafka"]["address"]
     asyncio.run(put(kafka, list(kept())))
-    eventually("the former version's to be read", lambda: caught_up(own), 90)
+    eventually("the former version's to be read", lambda: caught_up(stack), 90)
     asyncio.run(put(kafka, of_a_newer_version()))
-    eventually("the newer version's to be read", lambda: caught_up(own), 90)
+    eventually("the newer version's to be read", lambda: caught_up(stack), 90)
 
-    assert own.ask("dead", "list") == []
-    assert own.is_ready()
-    customer = Customer(own, "Cléo")
+    assert stack.ask("dead", "list") == []
+    eventually("the stack to be ready", stack.is_ready)
+    customer = Customer(stack, "Cléo")
     customer.act(text="bonjour")
     assert "catalog:menu" in words_of(customer.answers(lambda new: "catalog:menu" in words_of(new)))
-    assert own.ask("orders", "list", "--shop", SHOP) == []
+    assert stack.ask("orders", "list", "--shop", SHOP) == before
 
 
 def caught_up(stack: Stack) -> bool:

@@ -81,14 +81,21 @@ def write(document: dict[str, Any], results: Path, *, whole: bool) -> list[Path]
     return files
 
 
+def _between(spread: dict[str, float]) -> str:
+    return f"{spread['least']:.2f} - {spread['most']:.2f}"
+
+
 def table(document: dict[str, Any]) -> Table:
     made = Table("measured", "result", "bare", "ratio", "spread of the rounds", title="Panier's benchmarks")
     for name, unit, key in (("ingest", "requests/s", "per_second"), ("sender", "messages/s", "messages_per_second")):
         if part := document.get(name):
-            spread = part["spread"]["ratio"]
             bare, ratio = f"{part['bare_per_second']:,}", f"{part['ratio']:.2f}"
-            made.add_row(name, f"{part[key]:,} {unit}", bare, ratio, f"{spread['least']:.2f} - {spread['most']:.2f}")
+            made.add_row(name, f"{part[key]:,} {unit}", bare, ratio, _between(part["spread"]["ratio"]))
     if part := document.get("ingest"):
+        if many := part.get("many"):
+            spread, what = many["spread"]["ratio"], f"  over {many['connections']} connections"
+            bare, ratio = f"{many['bare_per_second']:,}", f"{many['ratio']:.2f}"
+            made.add_row(what, f"{many['per_second']:,} requests/s", bare, ratio, _between(spread))
         made.add_row("  at half of that", f"p50 {part['p50_ms']} ms, p99 {part['p99_ms']} ms")
     if part := document.get("runner"):
         spread = part["spread"]["events_per_second"]

@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 
+from panier_common.connections import Bounds
 from panier_common.process import main
 from panier_common.web import Server
 from starlette.types import Receive, Scope, Send
@@ -23,7 +24,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def serve() -> None:
-    server = Server(echo, "127.0.0.1", int(sys.argv[1]), proxy_headers=False)
+    # As ingest has them.
+    bounds = Bounds(connections=10_000, body_bytes=16 * 1024 * 1024, request_seconds=15.0)
+    server = Server(echo, "127.0.0.1", int(sys.argv[1]), bounds=bounds, proxy_headers=False)
     await server.start()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

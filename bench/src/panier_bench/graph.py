@@ -56,7 +56,8 @@ class Graph:
         """Until that many have arrived; raises TimeoutError when none came for so long."""
         while len(self.calls) < calls:
             self.arrived.clear()
-            await asyncio.wait_for(self.arrived.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.arrived.wait()
 
     def take(self, body: bytes) -> bytes:
         """Note a request; the answer's body."""

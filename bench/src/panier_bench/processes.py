@@ -4,25 +4,19 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import aiohttp
+from panier_common.ports import free_port
 
 from panier_bench import cores
 
 Where = Callable[[], AbstractContextManager[None]]
 READY_SECONDS = 90.0
 END_SECONDS = 25.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +40,8 @@ async def running(
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), END_SECONDS)
+            async with asyncio.timeout(END_SECONDS):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

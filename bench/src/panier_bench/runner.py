@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from panier_cart.loops import conversations
+from panier_common.batch import Loop
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, MessageReceived
 from panier_common.event import OWNER, Received, cloud_headers, encode, inbound_id
 from panier_common.kafka import Kafka, Outgoing, Producer
 from panier_common.postgres import Connection, Pool, create_pool
-from panier_common.runner import Loop, Runner
+from panier_common.runner import Runner
 from panier_common.shops import ShopDirectory
 from panier_common.topics import INBOUND
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from panier_common.topics import CHANGELOGS, DELIVERY, INBOUND, ORDER, OUTBOUND, SENT, TOPICS
+
 RATES = (1, 100, 1_000, 10_000, 100_000)
 """Customers' messages a second, at the peak."""
 
@@ -18,30 +20,32 @@ DAY = 86_400
 KEPT_DAYS = 7
 COPIES = 3
 PARTITIONS = (12, 48)
+BROKERS = 3
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured: what one process on one core can do, before the latest work on speed (docs/sizing.md); PostgreSQL by a
-    trial of batches over two connections on two cores.
+    """Measured: what one process on one core can do, on two cores that also ran the engines and the load; PostgreSQL by
+    a trial of batches over two connections on two cores.
 
     The least of several rounds, not the median: the machine's own speed wandered by half.
     """
 
-    ingest_per_second: float = 5_080
-    runner_per_second: float = 5_007
+    ingest_per_second: float = 8_600
+    runner_per_second: float = 11_900
     sender_per_second: float = 2_000
     database_per_second: float = 18_000
-    memory_mb: float = 97
+    memory_mb: float = 98
 
 
 @dataclass(frozen=True)
 class Shape:
     """What one message of a customer causes.
 
-    Measured: three purchases of six messages each on the local stack, records with key and headers. Assumed: what is
-    kept, how much of the utmost is planned with, the mean, and what a larger database can do.
+    Measured: three purchases of six messages each on the local stack, records with key and headers; rows by
+    `python -m panier_bench.growth`, packed. Assumed: how much of the utmost is planned with, the mean, the room that
+    tables in use have beside their rows, and what a larger database can do.
     """
 
     replies: float = 1.33
@@ -52,12 +56,21 @@ class Shape:
     sent_bytes: float = 720
     state_bytes: float = 760  # carts, orders, stock, payments, commands
     state_events: float = 1.5
-    kept_bytes: float = 1_500  # of database rows that stay: the conversation's messages, orders
+    message_row_bytes: float = 700  # of one message in or out, with its statuses, over all databases
+    order_row_bytes: float = 3_900
+    conversation_row_bytes: float = 3_300
+    messages_an_order: float = 6
+    messages_a_customer: float = 15
+    table_room: float = 2.0
     # Of the utmost: what is planned with, so that a pause is caught up with and a bad minute is no outage.
     use: float = 0.6
     # A database with eight cores against the trial's two, at three quarters of the gain.
     database_scale: float = 3.0
     mean_of_peak: float = 0.3
+    # What a broker writes to its disk, with the copies that it keeps of others.
+    broker_bytes_a_second: float = 60e6
+    # Of a broker of the overlays' 4 GiB, beside its heap: what was written last and is read from memory.
+    page_cache_gib: float = 2
 
 
 @dataclass(frozen=True)
@@ -98,29 +111,68 @@ def bytes_a_message(shape: Shape) -> float:
     )
 
 
+def read_bytes_a_message(shape: Shape) -> float:
+    """What consumers take out of the topics for it: each is read by every service that follows it.
+
+    Carts, orders, stock, payments and commands count as orders, which more follow than most of the others.
+    """
+    return (
+        shape.inbound_bytes * len(INBOUND.consumers)
+        + shape.replies * shape.outbound_bytes * len(OUTBOUND.consumers)
+        + shape.replies * shape.sent_bytes * len(SENT.consumers)
+        + shape.replies * shape.statuses * shape.delivery_bytes * len(DELIVERY.consumers)
+        + shape.state_events * shape.state_bytes * len(ORDER.consumers)
+    )
+
+
+def row_bytes_a_message(shape: Shape) -> float:
+    """Of rows that stay for a year and longer, in one copy."""
+    packed = (
+        (1 + shape.replies) * shape.message_row_bytes
+        + shape.order_row_bytes / shape.messages_an_order
+        + shape.conversation_row_bytes / shape.messages_a_customer
+    )
+    return packed * shape.table_room
+
+
+def processor_seconds(costs: Costs, shape: Shape) -> dict[str, float]:
+    """What one message of a customer costs each service."""
+    of = {"ingest": (1 + shape.replies * shape.statuses) / costs.ingest_per_second}
+    for service, wanted in events(shape).items():
+        of[service] = wanted / (costs.sender_per_second if service == "sender" else costs.runner_per_second)
+    return of
+
+
+def database_ends(costs: Costs, shape: Shape) -> float:
+    """Messages a second at which the busiest service's database is as busy as it may be."""
+    return costs.database_per_second * shape.database_scale * shape.use / max(events(shape).values())
+
+
+def partitions_end(partitions: int, costs: Costs, shape: Shape) -> float:
+    """Messages a second at which the busiest service has a process for each partition."""
+    following = [seconds for service, seconds in processor_seconds(costs, shape).items() if service != "ingest"]
+    return partitions * shape.use / max(following)
+
+
+def brokers_end(brokers: int, shape: Shape) -> float:
+    """Messages a second at which these brokers write as much as they may, copies included."""
+    return brokers * shape.broker_bytes_a_second / (bytes_a_message(shape) * COPIES)
+
+
 def cells_for(rate: float, costs: Costs, shape: Shape) -> int:
     """A service's database or its partitions are the first to end; the busiest service decides."""
-    busiest = max(events(shape).values())
-    by_database = costs.database_per_second * shape.database_scale * shape.use / busiest
-    by_partitions = PARTITIONS[-1] * costs.runner_per_second * shape.use / busiest
-    return max(1, math.ceil(rate / min(by_database, by_partitions)))
+    return max(1, math.ceil(rate / min(database_ends(costs, shape), partitions_end(PARTITIONS[-1], costs, shape))))
 
 
 def size(rate: float, costs: Costs, shape: Shape) -> Size:
     cells = cells_for(rate, costs, shape)
     each = rate / cells
-
-    def processes(wanted: float, one: float) -> int:
-        return max(2, math.ceil(each * wanted / (one * shape.use)))
-
-    of = {"ingest": processes(1 + shape.replies * shape.statuses, costs.ingest_per_second)}
-    for service, wanted in events(shape).items():
-        one = costs.sender_per_second if service == "sender" else costs.runner_per_second
-        of[service] = processes(wanted, one)
+    busy = processor_seconds(costs, shape)
+    of = {service: max(2, math.ceil(each * seconds / shape.use)) for service, seconds in busy.items()}
     of["sales"] = 1
     partitions = next(n for n in PARTITIONS if n >= max(of.values()) or n == PARTITIONS[-1])
     flow = each * bytes_a_message(shape)
-    brokers = max(3, math.ceil(flow * COPIES / 60e6))
+    brokers = max(BROKERS, math.ceil(each / brokers_end(1, shape)))
     kept = flow * shape.mean_of_peak * KEPT_DAYS * DAY * COPIES / brokers / GIB
     return Size(
         rate,
@@ -131,7 +183,7 @@ def size(rate: float, costs: Costs, shape: Shape) -> Size:
         brokers,
         kept / 0.7,
         flow / 1e6,
-        each * shape.mean_of_peak * shape.kept_bytes * 365 * DAY / GIB,
+        each * shape.mean_of_peak * row_bytes_a_message(shape) * 365 * DAY / GIB,
         max(count for service, count in of.items() if service not in ("ingest", "sales")) * 4,
     )
 
@@ -194,6 +246,7 @@ def tables(costs: Costs, shape: Shape) -> str:
             f"| {rounded(one.broker_disk_gib)} GiB | {rounded(one.megabytes_a_second)} MB/s "
             f"| {rounded(one.database_gib_a_year)} GiB | {one.connections} |"
         )
+    lines += ["", *_ends(costs, shape)]
     lines += [
         "",
         "| share of a process's utmost | pause | answered later than 5 s, of a minute | longest | level again |",
@@ -207,6 +260,33 @@ def tables(costs: Costs, shape: Shape) -> str:
                 f"| after {felt.level_after_seconds:.0f} s |"
             )
     return "\n".join(lines)
+
+
+def _ends(costs: Costs, shape: Shape) -> list[str]:
+    """Where what is one thing in a cell ends, and what the brokers do there."""
+    few, many = PARTITIONS
+    places = (
+        ("the console's database, on eight cores", database_ends(costs, shape)),
+        (f"{BROKERS} brokers", brokers_end(BROKERS, shape)),
+        (f"{few} partitions", partitions_end(few, costs, shape)),
+        (f"{many} partitions", partitions_end(many, costs, shape)),
+    )
+    lines = [
+        "| what ends | messages a second | brokers | partitions' copies on a broker "
+        "| a broker sends | memory holds the last |",
+        "|" + "---|" * 6,
+    ]
+    for what, rate in sorted(places, key=lambda place: place[1]):
+        brokers = max(BROKERS, math.ceil(rate / brokers_end(1, shape) - 1e-9))
+        partitions = many if rate > partitions_end(few, costs, shape) else few
+        copies = (len(TOPICS) + len(CHANGELOGS)) * partitions * COPIES / brokers
+        written = rate * bytes_a_message(shape) * COPIES / brokers
+        sent = rate * (read_bytes_a_message(shape) + bytes_a_message(shape) * (COPIES - 1)) / brokers
+        lines.append(
+            f"| {what} | {round(rate, -2):,.0f} | {brokers} | {copies:.0f} | {sent / 1e6:.0f} MB/s "
+            f"| {shape.page_cache_gib * GIB / written:.0f} s |"
+        )
+    return lines
 
 
 def measured(path: Path, costs: Costs) -> Costs:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from panier_common.ports import free_port
+
 from panier_bench import graph, processes, webhooks
 from panier_bench.graph import Graph
 
@@ -53,7 +55,7 @@ async def running() -> AsyncIterator[Stack]:
 async def started(settings: Mapping[str, str]) -> AsyncIterator[tuple[int, dict[str, str]]]:
     """`panier up` with these settings: its pid and whole environment; its log is shown when it does not come up."""
     with tempfile.TemporaryDirectory(prefix="panier-bench-") as folder:
-        ports = {f"PANIER_{name}_PORT": str(processes.free_port()) for name in ("INGEST", "CONSOLE", "SIMULATOR")}
+        ports = {f"PANIER_{name}_PORT": str(free_port()) for name in ("INGEST", "CONSOLE", "SIMULATOR")}
         env = processes.environment({"PANIER_DATA": f"{folder}/data", **ports, **settings})
         log = Path(folder, "log")
         with log.open("wb") as out:  # noqa: ASYNC230 - nothing else runs here yet
@@ -102,7 +104,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     try:
-        await asyncio.wait_for(process.wait(), END_SECONDS)
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -29,6 +29,7 @@ from panier_common.contracts.events import Customer, MessageFailed, MessageReque
 from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import cloud_headers, decode, encode
 from panier_common.kafka import Outgoing, Producer
+from panier_common.ports import free_port
 from panier_common.topics import OUTBOUND, SENT
 from panier_simulator.client import Simulator
 from rich.console import Console
@@ -47,6 +48,7 @@ LATE_SECONDS = 60.0  # what came last has so long to become known
 PAIR_SECONDS = 6  # Meta takes one message in so long for one customer, in the long run
 HOUR_SECONDS, DAY_SECONDS = 3600, 90_000
 LATER = 400  # messages a day later
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 SAMPLE = Template("hello_world", "en_US")  # every account has it
 GREETINGS_PER_SECOND = 60  # of one number: what customers write counts against it as well
 
@@ -119,7 +121,7 @@ async def _world(found: Engines, plan: Plan, producer: Producer, folder: Path) -
     """Shops, simulator, ingest and senders, ready."""
     numbers = [f"{int(time.time())}{n:05d}" for n in range(plan.numbers)]
     await _configure(producer, numbers)
-    port, door = processes.free_port(), processes.free_port()
+    port, door = free_port(), free_port()
     simulator = Simulator(f"http://127.0.0.1:{port}")
     async with contextlib.AsyncExitStack() as stack:
         ingest = {
@@ -194,7 +196,7 @@ async def _greet(weather: Weather) -> None:
             started = time.monotonic()
             await asyncio.gather(*(greet(n) for n in range(first, min(first + per_tick, plan.customers))))
             await asyncio.sleep(max(0.0, TICK_SECONDS - (time.monotonic() - started)))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(plan.patience_seconds):
         while await _webhooks_waiting(weather):  # noqa: ASYNC110 - in another process
             await asyncio.sleep(TICK_SECONDS)
 
@@ -357,7 +359,7 @@ def storm(
     seed: Annotated[int, typer.Option(help="The same seed asks for the same and breaks the same.")] = Plan.seed,
     faults: Annotated[str, typer.Option(help="Preset of the simulator: all or none.")] = Plan.faults,
     kills: Annotated[int, typer.Option(min=0, help="How often a sender is killed on the way.")] = Plan.kills,
-    report: Annotated[Path | None, typer.Option(help="File for the report, as JSON.")] = None,
+    report: Annotated[Path, typer.Option(help="File for the report, as JSON.")] = RESULTS / "storm.json",
 ) -> None:
     """Let the sender send in a storm; fails when a message was lost, doubly told, out of order or over a limit."""
     plan = Plan(rate, seconds, numbers, customers, throughput, senders, seed, faults, kills)
@@ -371,10 +373,11 @@ def storm(
 
     document = uvloop.run(whole())
     text = json.dumps(document, indent=2)
-    if report is not None:
-        report.write_text(text + "\n", encoding="utf-8")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(text + "\n", encoding="utf-8")
     Console(highlight=False).print(text)
     progress.print("right" if document["right"] else "WRONG: see `wrong` and `limits_broken`")
+    progress.print(f"written: {report}")
     raise SystemExit(0 if document["right"] else 1)
 
 

@@ -114,7 +114,8 @@ async def end(process: asyncio.subprocess.Process, first: signal.Signals, second
     if process.returncode is None:
         process.send_signal(first)
         try:
-            await asyncio.wait_for(process.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -18,19 +19,33 @@ from panier_cli.customer import Found
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+STILL_SECONDS = 30.0
+
 Progress = Callable[[str, int, int], None]
 """Told of a topic how many of its records were read, of how many."""
 
 
 async def records_of(address: str, found: Found, orders: Iterable[str], progress: Progress) -> dict[str, list[Any]]:
-    """topic → the customer's records, in order; topics without one are left out."""
+    """topic → the customer's records, in order; topics without one are left out.
+
+    Raises KafkaError, or TimeoutError when nothing could be read for STILL_SECONDS: a consumer waits for ever.
+    """
     from aiokafka import AIOKafkaConsumer
 
     consumer = AIOKafkaConsumer(**brokers(address), enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
+    order_ids, last = frozenset(orders), ("", 0)
     try:
-        order_ids = frozenset(orders)
-        read = {topic.name: await _read(consumer, topic, found, order_ids, progress) for topic in PERSONAL}
+        async with asyncio.timeout(STILL_SECONDS) as patience:
+
+            def moved(topic: str, done: int, total: int) -> None:
+                nonlocal last
+                if (topic, done) != last:
+                    last = topic, done
+                    patience.reschedule(asyncio.get_running_loop().time() + STILL_SECONDS)
+                progress(topic, done, total)
+
+            await consumer.start()
+            read = {topic.name: await _read(consumer, topic, found, order_ids, moved) for topic in PERSONAL}
     finally:
         await consumer.stop()
     return {name: records for name, records in read.items() if records}
@@ -60,9 +75,11 @@ async def _read(
     consumer: AIOKafkaConsumer, topic: Topic, found: Found, orders: frozenset[str], progress: Progress
 ) -> list[Any]:
     from aiokafka import TopicPartition
+    from aiokafka.errors import KafkaError
 
     consumer._client.add_topic(topic.name)
-    await consumer._client.force_metadata_update()
+    if not await consumer._client.force_metadata_update():
+        raise KafkaError("no broker tells what is on its topics")  # to the consumer they are topics without partitions
     count = len(consumer.partitions_for_topic(topic.name) or ())
     keys = keys_of(topic, found, orders)
     if not count or (topic.key == "order_id" and not keys):

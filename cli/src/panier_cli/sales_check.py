@@ -1,13 +1,13 @@
 """Whether sales counted what checkout sold: a shop's days, computed once more from the orders. Pure.
 
 A paid order is a sale on the day it was paid, one to be paid on collection on the day it was placed; a refund
-lowers the revenue of its own day; an order sold without payment that is cancelled is taken back on that day.
+lowers the revenue of its own day; an order sold without payment that the shop ends is taken back on that day.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -48,8 +48,8 @@ def _sales_of(order: Mapping[str, Any], on_collection: bool) -> Iterable[tuple[s
     if order["state"] in ("awaiting_payment", "expired") or (cancelled and not on_collection):
         return
     yield order["placed_at"], order["total_minor"], 1
-    if cancelled:
-        yield cancelled, -order["total_minor"], -1
+    if ended := cancelled or when.get("refunded"):
+        yield ended, -order["total_minor"], -1
 
 
 def sold_of_days(days: Iterable[Mapping[str, Any]]) -> Sold:
@@ -78,3 +78,24 @@ def differences(shop: str, counted: Sold, sold: Sold) -> list[dict[str, Any]]:
         for figure in FIGURES
         if ours[figure] != theirs[figure]
     ]
+
+
+def lasting(before: Iterable[Mapping[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those differences of now whose day and currency differed by the same amounts at the look before.
+
+    What is sold while one looks differs as well, but by something else each time.
+    """
+    then, since = _amounts(before), _amounts(now)
+    return [one for one in now if since[_day_of(one)] == then.get(_day_of(one))]
+
+
+def _day_of(difference: Mapping[str, Any]) -> tuple[str, str, str]:
+    return difference["shop"], difference["day"], difference["currency"]
+
+
+def _amounts(found: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], dict[str, int]]:
+    """By how much each figure of a shop's day differs."""
+    amounts: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
+    for one in found:
+        amounts[_day_of(one)][one["figure"]] = one["sales"] - one["orders"]
+    return amounts

@@ -37,6 +37,25 @@ def check(file: Path, env: Mapping[str, str], online: bool) -> dict[str, Any]:
     return {"ok": not faults, "faults": faults, "shops": found}
 
 
+def refuse_faulty(file: Path) -> None:
+    """Refuse what no stack could apply; what is only missing for Meta, or a catalogue's bad rows, stops nobody."""
+    try:
+        read = shops.parse(file.read_text("utf-8"))
+        faults = [*_shared(read), *(f"no file {c}" for c in _catalogues(read, file.parent) if not c.is_file())]
+    except (OSError, UnicodeDecodeError, shops.ShopsError) as error:
+        faults = [str(error)]
+    if faults:
+        raise Refused(
+            "bad_shops_file",
+            f"the shops file {file} cannot be applied: {'; '.join(faults)}",
+            "correct it (see `panier shop check`), or name another by PANIER_SHOPS",
+        )
+
+
+def _catalogues(read: ShopsFile, folder: Path) -> list[Path]:
+    return [folder / shop.catalogue for shop in read.shop if shop.catalogue is not None]
+
+
 def _shared(read: ShopsFile) -> list[str]:
     return shops.numbers_taken_twice(shops.configured(shop, None) for shop in read.shop)
 

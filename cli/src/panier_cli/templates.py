@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,13 +175,20 @@ def _reason(said: Any, status: int) -> str:
     return f"the Graph API says: {why} (code {error.get('code')})"
 
 
-def account_of(shop_id: str, shops_file: Path, env: Mapping[str, str]) -> Account:
-    """The business account of a shop in the shops file, with the token of its first number."""
-    shop = _shop(shop_id, shops_file)
+def lacking(shop: ShopTable, wanted: Sequence[Template]) -> list[dict[str, str]]:
+    """The templates that the file does not have in a language of the shop's, in which checkout will ask for them."""
+    written = {(one.name, one.language) for one in wanted}
+    spoken = [language.replace("-", "_") for language in shop.languages]
+    names = dict.fromkeys(one.name for one in wanted)
+    return [{"name": name, "language": each} for name in names for each in spoken if (name, each) not in written]
+
+
+def account_of(shop: ShopTable, shops_file: Path, env: Mapping[str, str]) -> Account:
+    """The shop's business account, with the token of its first number."""
     if shop.business_account_id is None:
         raise Refused(
             "no_business_account",
-            f"shop `{shop_id}` has no business_account_id",
+            f"shop `{shop.id}` has no business_account_id",
             f"add it to {shops_file}: Meta's id of the WhatsApp business account",
         )
     name = shop.number[0].access_token_env
@@ -196,7 +203,8 @@ def account_of(shop_id: str, shops_file: Path, env: Mapping[str, str]) -> Accoun
     )
 
 
-def _shop(shop_id: str, file: Path) -> ShopTable:
+def shop_of(shop_id: str, file: Path) -> ShopTable:
+    """A shop of the shops file. Raises Refused."""
     try:
         shops = parse_shops(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, ShopsError) as error:

@@ -10,12 +10,14 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from panier_common.batch import Loop
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, EnquiryRaised, Event, MessageReceived
+from panier_common.effects import DropTimer, Effect, Publish, SetTimer
 from panier_common.event import Headers, Received, decode, from_wire, inbound_id
 from panier_common.kafka import Kafka, Producer
 from panier_common.postgres import Connection, Pool
-from panier_common.runner import DropTimer, Effect, Loop, Publish, Runner, SetTimer
+from panier_common.runner import Runner
 from panier_common.topics import ENQUIRY, INBOUND
 
 NUMBER = "106540352242922"
@@ -101,7 +103,7 @@ async def say(
     return wamid
 
 
-async def eventually(what: str, look: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
+async def eventually(what: str, look: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     end = asyncio.get_running_loop().time() + seconds
     while not (value := await look()):
         if asyncio.get_running_loop().time() > end:

@@ -1,11 +1,13 @@
 """A door's connections over real sockets: who is slow, large, many or broken is ended, and nobody else notices."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from panier_common.connections import Bounds
 from panier_common.web import API_HEADERS, Server, admin_app
 from starlette.types import Receive, Scope, Send
@@ -194,3 +196,25 @@ async def test_a_fault_of_ours_is_not_shown() -> None:
         assert status_of(answer) == 401, "before the body has come"
         answer, _ = await say(port, b"GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         assert b'"code":"not_found"' in answer
+
+
+def test_many_who_knock_at_once_are_let_in_within_a_few_turns_of_a_busy_loop():
+    """In turns of 20 ms each, as under load: one a turn, the last of these would wait for over two seconds."""
+    many = 128
+
+    async def let_in() -> list[int]:
+        server = Server(echo, "127.0.0.1", 0, bounds=Bounds(connections=1000, body_bytes=1000))
+        await server.start()
+        address = server._server.servers[0].sockets[0].getsockname()
+        knocking = [socket.create_connection(address) for _ in range(many)]
+        after = []
+        for _ in range(16):
+            time.sleep(0.02)  # noqa: ASYNC251 - the whole process has work
+            await asyncio.sleep(0)
+            after.append(len(server._server.server_state.connections))
+        for one in knocking:
+            one.close()
+        await server.stop()
+        return after
+
+    assert uvloop.run(let_in())[-1] == many

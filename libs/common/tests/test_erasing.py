@@ -1,5 +1,7 @@
 """Around a loop: a conversation is forgotten once all that was written before the request is decided on."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,8 @@ from panier_common.contracts.events import CustomerErased, OrderExpired
 from panier_common.effects import Effect, Publish, SetTimer
 from panier_common.erasing import SETTLE_SECONDS, Eraser, Erasing, ErasureDue, forget
 from panier_common.event import Gone, Received
-from panier_common.postgres import create_pool
+from panier_common.postgres import Connection, create_pool
+from panier_common.read_progress import Progress
 from panier_common.topics import COMMAND, INBOUND
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -42,16 +45,16 @@ def test_it_reads_the_topic_of_commands_and_of_it_only_its_own() -> None:
 
 
 def test_it_waits_for_what_was_written_before() -> None:
-    places: dict[str, tuple[datetime | None, bool]] = {INBOUND.name: (NOW, False), COMMAND.name: (LATER, False)}
-    toy = eraser(progress=lambda topic, partition: places[topic], also=lambda one: (Publish(Gone(one)),))
-    world = Erasing[list[str]]([])
+    places = {(INBOUND.name, 3): Progress(NOW), (COMMAND.name, 3): Progress(LATER)}
+    toy = eraser(also=lambda one: (Publish(Gone(one)),))
+    world = Erasing[list[str]]([], places)
     [timer] = toy.loop().decide(world, record(CustomerErased(ONE, "100", (USER,), NOW)))
     assert isinstance(timer, SetTimer)
     assert timer.after_seconds == SETTLE_SECONDS
 
     [again] = toy.loop().decide(world, record(timer.event, LATER, "timer"))
     assert again == SetTimer(timer.key, 1.0, timer.event)
-    places[INBOUND.name] = (NOW, True)
+    places[INBOUND.name, 3] = Progress(NOW, at_end=True)
     assert toy.loop().decide(world, record(timer.event, NOW, "timer"))[0] == again, "not before it has settled"
     assert world.due == []
     assert toy.loop().decide(world, record(timer.event, LATER, "timer")) == (Publish(Gone(ONE)),)
@@ -85,3 +88,24 @@ async def test_what_the_runner_keeps_of_a_customer_goes_and_nothing_else(pool: A
         assert await db.fetchval("SELECT array_agg(conversation) FROM merged") == [OTHER]
         assert await db.fetchval("SELECT array_agg(key) FROM timer") == [OTHER]
         assert await db.fetchval("SELECT array_agg(value) FROM dead_letter") == [letters["longer"][1]]
+
+
+async def test_what_a_service_leaves_alone_the_runner_keeps(pool: Any) -> None:
+    async def erase(_: Connection, conversations: Sequence[str]) -> set[str]:
+        assert conversations == [ONE, OTHER]
+        return {ONE}
+
+    async def save(_: Connection, said: list[str]) -> None:
+        assert said == ["said"]
+
+    toy = eraser(erase=erase)
+    toy.inner = replace(toy.inner, name="a.b", save=save)
+    async with pool.acquire() as db:
+        for one in (ONE, OTHER):
+            await db.execute("INSERT INTO conversation (loop, conversation) VALUES ('a.b', $1)", one)
+            value = f'{{"conversation":"{one}"}}'.encode()
+            await db.execute("INSERT INTO timer VALUES ('a.b', 3, $1, now(), 't', $2, NULL)", one, value)
+        due = [ErasureDue(OTHER, ("FR.8",), NOW), ErasureDue(ONE, (USER,), NOW)]
+        await toy.loop().save(db, Erasing(["said"], due=due, homes={3}))
+        assert await db.fetchval("SELECT array_agg(key) FROM timer") == [ONE]
+        assert await db.fetchval("SELECT array_agg(conversation) FROM conversation") == [ONE]

@@ -64,7 +64,7 @@ def test_the_plain_page_has_the_registrys_names(page: Page) -> None:
 
 
 def test_an_instrument_that_is_not_in_the_registry_cannot_be_made() -> None:
-    for make in (telemetry.counter, telemetry.histogram):
+    for make in (telemetry.counter, telemetry.histogram, telemetry.tally):
         with pytest.raises(KeyError):
             make("panier.record")
 

@@ -67,7 +67,7 @@ TEXTS = [f"text {n}" for n in range(MANY)]
 
 async def a_batch_ahead(runner: Runner[Any], tally: Held) -> None:
     """One batch is being saved, and the one after it is there."""
-    await asyncio.wait_for(tally.holding.wait(), 20)
+    await asyncio.wait_for(tally.holding.wait(), 60)
 
     async def there() -> bool:
         return runner._ahead is not None and runner._ahead.done() and bool(runner._ahead.result())

@@ -1,5 +1,6 @@
 """A database that is what it was some time ago reads on and publishes nothing twice, on real engines."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
@@ -99,6 +100,29 @@ async def test_reads_on_from_its_backup_without_loss_or_doubles(service, broker,
             return told if "-:new" in told else None
 
         assert await eventually("the new one on its topic", heard) == [*said, "-:new"]
+
+
+async def test_of_a_long_way_back_no_record_is_left_out(service, broker, producer):
+    """Several full batches: whoever reads in the order of time has the reader for himself."""
+    pool, people = service.pool, [conversation() for _ in range(1200)]
+    async with running(service.loop(), pool, broker):
+        await say(producer, people[0], "before")
+        await eventually("what was before", texts_of(pool, people[0], 1))
+    then = await snapshot(pool)
+    await asyncio.gather(*(say(producer, who, "said") for who in people))
+
+    async def counted() -> bool:
+        texts = await pool.fetchval(
+            "SELECT count(*) FROM tally WHERE 'said' = ANY(texts) AND conversation = ANY($1)", people
+        )
+        return texts == len(people)
+
+    async with running(service.loop(), pool, broker):
+        await eventually("all of it", counted)
+    await go_back(pool, then)
+    await lift(service.url, "checkout", broker)
+    async with running(service.loop(), pool, broker):
+        await eventually("all of it again", counted)
 
 
 async def test_a_place_that_its_topic_does_not_have_is_told_and_changes_nothing(service, broker, producer):

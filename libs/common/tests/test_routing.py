@@ -57,6 +57,24 @@ def test_a_word_of_one_language_tells_the_language(text: str, language: str | No
     assert word.language == language
 
 
+@pytest.mark.parametrize(
+    ("text", "languages", "language"),
+    [
+        ("Bonjour", ("fr-FR", "en-GB"), "fr-FR"),
+        ("hello", ("fr-FR", "en-GB"), "en-GB"),
+        ("menu", ("fr-FR", "en-GB"), None),
+        ("bonjour", ("en-GB", "fr-CH", "fr-FR"), "fr-CH"),
+        ("bonjour", ("en-GB",), None),
+    ],
+)
+def test_the_language_told_is_one_of_the_shop_s_own_tags(
+    text: str, languages: tuple[str, ...], language: str | None
+) -> None:
+    word = word_of(text, languages)
+    assert word is not None
+    assert (word.asks, word.language) == ("menu", language)
+
+
 def test_words_of_other_languages_work_and_change_nothing() -> None:
     word = word_of("bonjour", ("en",))
     assert word is not None

@@ -1,24 +1,31 @@
 """The runner on a real broker and a real database: what it promises, one story a test."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+from asyncpg.transaction import Transaction
+from panier_common import homes
 from panier_common.contracts import inbound as m
 from panier_common.contracts.events import Customer, EnquiryRaised, MessageReceived
-from panier_common.dead_letters import ask_replay, listed
 from panier_common.event import Received, inbound_id
 from panier_common.homes import HomeLostError
-from panier_common.kafka import Kafka
+from panier_common.kafka import Kafka, partition_of
+from panier_common.memory import NEWEST
 from panier_common.outbox import append
-from panier_common.runner import Effect, Runner
+from panier_common.postgres import Connection
+from panier_common.read_progress import Progress
+from panier_common.runner import Runner
 from panier_common.topics import INBOUND
 
-from .tally import NUMBER, START, Rang, Tally, conversation, eventually, heard_about, running, say, texts_of
+from .tally import NUMBER, START, Tally, conversation, eventually, heard_about, running, say, texts_of
 
 
 async def test_keeps_a_conversations_order_and_publishes_each_answer_once(pool, broker, producer, name):
@@ -49,50 +56,41 @@ async def test_keeps_the_language_even_of_messages_it_does_not_want(pool, broker
     assert [text for text, _ in await heard_about(broker, who)] == ["en:an enquiry"]
 
 
-@pytest.mark.parametrize("poison", ["poison", "breaks the rule"])
-async def test_one_poisonous_record_becomes_a_dead_letter_and_its_neighbours_go_on(
-    pool, broker, producer, name, poison
-):
-    who, neighbour = conversation(), conversation()
-    for i in range(8):
-        await say(producer, who, poison if i == 3 else f"good {i}")
-        await say(producer, neighbour, f"fine {i}")
-    async with running(Tally().loop(name), pool, broker):
-        good = [f"good {i}" for i in range(8) if i != 3]
-        assert await eventually("the good ones", texts_of(pool, who, 7)) == good
-        assert len(await eventually("the neighbour", texts_of(pool, neighbour, 8))) == 8
-    # The topic is shared with the other tests, whose poison is met here too: only this key counts.
-    [reason] = await pool.fetch("SELECT reason FROM dead_letter WHERE key = ANY($1)", [who, neighbour])
-    assert reason["reason"].startswith("ZeroDivisionError" if poison == "poison" else "CheckViolationError")
-    assert all(letter["topic"] == INBOUND.name for letter in await listed(pool, "tally"))
-
-
-async def test_a_record_of_an_unknown_kind_becomes_a_dead_letter(pool, broker, producer, name):
+async def test_a_language_is_kept_though_nothing_follows_it(pool, broker, producer, name):
     who = conversation()
-    aio = await producer.get()
-    await aio.send_and_wait(INBOUND.name, b"{", key=who.encode(), headers=[("ce_type", b"panier.message.received.v1")])
-    await say(producer, who, "after it")
-    async with running(Tally().loop(name), pool, broker):
-        await eventually("what came after", texts_of(pool, who, 1))
-    # Other conversations of this broker may have had theirs; this one's key is in exactly one.
-    assert await pool.fetchval("SELECT count(*) FROM dead_letter WHERE key = $1", who) == 1
+    loop = replace(Tally().loop(name), wants=lambda _, headers: headers.get("panier_owner") is None)
+    async with running(loop, pool, broker):
+        for text, language in (("hello", "en"), ("salut", "fr")):
+            await say(producer, who, text, headers={"panier_language": language, "panier_owner": "other"})
+        await eventually("French", language_of(pool, name, who, "fr"))
 
 
-async def test_a_replayed_dead_letter_is_decided_on_again(pool, broker, producer, name):
+async def test_a_language_is_kept_for_as_long_as_a_message_would_be(pool, broker, producer, name):
+    """Told by a message that another service answers: what is older than 400 days is forgotten every day."""
     who = conversation()
-    await say(producer, who, "breaks the rule")
-    await say(producer, who, "next")
-    async with running(Tally().loop(name), pool, broker):
-        await eventually("the next one", texts_of(pool, who, 1))
-        [letter] = await pool.fetch("SELECT id FROM dead_letter WHERE key = $1", who)
-        await pool.execute("ALTER TABLE tally DROP CONSTRAINT tally_texts_check")
-        assert await ask_replay(pool, letter["id"])
-        assert await eventually("the replay", texts_of(pool, who, 2)) == ["next", "breaks the rule"]
+    await say(producer, who, "hello", headers={"panier_language": "en", "panier_owner": "other"})
+    loop = replace(Tally().loop(name), wants=lambda _, headers: False)
+    async with running(loop, pool, broker):
+        await eventually("the language", language_of(pool, name, who, "en"))
+    assert await pool.fetchval(f"SELECT {NEWEST} FROM conversation WHERE conversation = $1", who) == START
 
-        async def gone() -> bool:
-            return await pool.fetchval("SELECT count(*) FROM dead_letter WHERE key = $1", who) == 0
 
-        await eventually("the letter to be gone", gone)
+async def test_a_language_put_off_by_who_goes_is_kept_by_who_follows(pool, broker, producer, name, monkeypatch):
+    who = conversation()
+    loop = replace(Tally().loop(name), wants=lambda _, headers: headers.get("panier_owner") is None)
+    home = partition_of(who, 12)
+    async with running(loop, pool, broker) as runner:  # past what others left on the topic
+        await eventually("the present", lambda: _is(runner.caught_up_since_start()))
+    with monkeypatch.context() as patch:
+        patch.setattr("panier_common.runner.TICK_SECONDS", 600)
+        async with running(loop, pool, broker) as runner:
+            await say(producer, who, "hello", headers={"panier_language": "en", "panier_owner": "other"})
+            await say(producer, who, "another's", headers={"panier_owner": "other"})
+            await eventually("both to be read", lambda: _is(len(runner._put_off) == 2))
+        assert not await language_of(pool, name, who, "en")()
+    async with running(loop, pool, broker) as runner:
+        await eventually("English", language_of(pool, name, who, "en"))
+        await eventually("the end", lambda: _is_at_end(runner, home))
 
 
 async def test_a_timer_rings_once_and_a_dropped_one_never(pool, broker, producer, name):
@@ -162,6 +160,33 @@ async def test_publishes_what_others_wrote_into_the_outbox(pool, broker, produce
         await eventually("the imported ones", published)
 
 
+async def test_what_others_write_between_a_look_and_the_lock_is_published(pool, broker, name, monkeypatch):
+    """The owner sees news in one home and locks all of them: news of another home came meanwhile."""
+    homes_of = {partition_of(who, 12): who for who in (conversation() for _ in range(200))}
+    early, late, look, looks = homes_of[3], homes_of[7], homes.sequences, itertools.count()
+
+    async def write(who: str) -> None:
+        event = EnquiryRaised(who, NUMBER, "shop", Customer("FR.1"), "catalog", "news", "", START)
+        async with pool.acquire() as db, db.transaction():
+            await append(db, loop=name, partitions=12, events=[event], cause=who, at=START, source="tally")
+
+    async def between(db: Connection, loop: str, partitions: Sequence[int]) -> dict[int, int]:
+        if len(partitions) < 12 or next(looks):
+            return await look(db, loop, partitions)
+        await write(early)
+        seen = await look(db, loop, partitions)
+        await write(late)
+        return seen
+
+    async def told() -> bool:
+        said = [await heard_about(broker, early), await heard_about(broker, late)]
+        return all([text for text, _ in of_one] == ["news"] for of_one in said)
+
+    monkeypatch.setattr(homes, "sequences", between)
+    async with running(Tally().loop(name), pool, broker):
+        await eventually("the news of both", told)
+
+
 async def test_a_lost_outbox_is_published_by_the_next_owner(pool, broker, producer, name):
     """Committed and not published: as after a kill between the two."""
     who = conversation()
@@ -174,6 +199,41 @@ async def test_a_lost_outbox_is_published_by_the_next_owner(pool, broker, produc
             return [text for text, _ in await heard_about(broker, who)] == ["left behind"]
 
         await eventually("what was left", published)
+
+
+class Rung(Tally):
+    """A tally that knows whether the bell of one conversation rang; others' records stand in the same topic."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__()
+        self.who, self.rang = who, False
+
+    async def save(self, db: Connection, world: dict[str, list[str]]) -> None:
+        await super().save(db, world)
+        self.rang = self.rang or "rang" in world.get(self.who, [])
+
+
+async def test_a_batch_whose_commit_nobody_answered_is_not_decided_again(pool, broker, producer, name, monkeypatch):
+    """The bell rang, that was committed, and the connection went before the answer came: who takes over knows."""
+    who, commit, unanswered = conversation(), Transaction._Transaction__commit, 0
+    tally = Rung(who)
+
+    async def lose_the_answer(transaction: Transaction) -> None:
+        nonlocal unanswered
+        await commit(transaction)
+        if tally.rang and not unanswered:
+            unanswered += 1
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(Transaction, "_Transaction__commit", lose_the_answer)
+    await say(producer, who, "alarm")
+    with pytest.raises(HomeLostError, match="is not known"):
+        await asyncio.wait_for(Runner(tally.loop(name), pool, Kafka(broker)).run(), 60)
+    async with running(tally.loop(name), pool, broker):
+        await say(producer, who, "after")
+        assert await eventually("what came after", texts_of(pool, who, 2)) == ["rang", "after"]
+    assert [text for text, _ in await heard_about(broker, who)] == ["-:rang", "-:after"]
+    assert unanswered == 1
 
 
 async def test_waits_for_a_database_that_is_away_and_says_so(pool, broker, producer, name):
@@ -191,6 +251,74 @@ async def test_waits_for_a_database_that_is_away_and_says_so(pool, broker, produ
         await pool.execute("ALTER TABLE away RENAME TO tally")
         assert await eventually("two", texts_of(pool, who, 2)) == ["one", "two"]
         assert await pool.fetchval("SELECT count(*) FROM dead_letter WHERE key = $1", who) == 0
+
+
+async def test_what_was_read_and_given_up_unworked_does_not_count_as_read(pool, broker, producer, name, monkeypatch):
+    """The sender ends a doubt by how far `delivery` was read: a status that was only fetched is not seen."""
+    monkeypatch.setattr("panier_common.runner.RELEASE_SECONDS", 0.3)
+    who = conversation()
+    home = partition_of(who, 12)
+    async with running(Tally().loop(name), pool, broker) as runner:
+        await eventually("the present", lambda: _is(runner.caught_up_since_start()))
+        await pool.execute("ALTER TABLE tally RENAME TO away")
+        sent_at = datetime.now(UTC)
+        await say(producer, who, "one")
+        await eventually("it to be read", lambda: _has_read_to(runner, home, sent_at - timedelta(seconds=1)))
+        await runner.on_partitions_revoked([TopicPartition(INBOUND.name, n) for n in range(12)])
+        assert await _progress(runner, home) == Progress(None, at_end=False)
+        await pool.execute("ALTER TABLE away RENAME TO tally")
+        await runner.on_partitions_assigned([TopicPartition(INBOUND.name, n) for n in range(12)])
+        await eventually("one", texts_of(pool, who, 1))
+        assert await _has_read_to(runner, home, sent_at - timedelta(seconds=1))
+
+
+async def test_where_the_log_ends_is_asked_anew(pool, broker, producer, name, monkeypatch):
+    """What the last fetch told is as old as that fetch: a record that came since is not read."""
+    who = conversation()
+    home = partition_of(who, 12)
+    async with running(Tally().loop(name), pool, broker) as runner:
+        await say(producer, who, "one")
+        await eventually("one", texts_of(pool, who, 1))
+        await eventually("the end", lambda: _is_at_end(runner, home))
+        reader = runner._reader()
+        fetched = asyncio.Event()
+
+        async def nothing(*partitions: TopicPartition, **_: Any) -> dict[TopicPartition, list[Any]]:
+            await fetched.wait()
+            return {}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "getmany", nothing)
+            await asyncio.sleep(1)  # until what is on its way is in
+            before = (await _progress(runner, home)).at_end
+            await say(producer, who, "two")
+            assert (before, (await _progress(runner, home)).at_end) == (True, False)
+        fetched.set()
+        await eventually("two", texts_of(pool, who, 2))
+
+
+async def test_without_an_answer_nothing_is_the_end(pool, broker, producer, name, monkeypatch):
+    async with running(Tally().loop(name), pool, broker) as runner:
+        await eventually("the present", lambda: _is(runner.caught_up_since_start()))
+
+        async def silent(places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+            raise KafkaConnectionError
+
+        monkeypatch.setattr(runner._reader(), "end_offsets", silent)
+        assert not (await _progress(runner, 0)).at_end
+
+
+async def _progress(runner: Runner[Any], home: int) -> Progress:
+    return (await runner.progress([INBOUND.name], [home]))[INBOUND.name, home]
+
+
+async def _is_at_end(runner: Runner[Any], home: int) -> bool:
+    return (await _progress(runner, home)).at_end
+
+
+async def _has_read_to(runner: Runner[Any], home: int, moment: datetime) -> bool:
+    read_to = (await _progress(runner, home)).read_to
+    return read_to is not None and read_to >= moment
 
 
 async def test_two_processes_share_the_partitions_and_take_everything_once(pool, broker, producer, name):
@@ -229,8 +357,9 @@ class Counting:
 
 @pytest.mark.parametrize("size", [1, 50, 500])
 async def test_a_batch_costs_the_same_statements_however_many_records(pool, name, size):
-    from panier_common.batch import Batch, Item
+    from panier_common.batch import Batch
     from panier_common.homes import take_over
+    from panier_common.item import Item
 
     def items(first: int) -> list[Item]:
         made = []
@@ -274,44 +403,30 @@ def test_asyncpg_is_what_we_think_it_is():
     assert issubclass(asyncpg.exceptions.DataError, asyncpg.PostgresError | ValueError)
 
 
-class Dumb(Tally):
-    """A tally that cannot say what rang until it is mended."""
+async def test_records_deleted_before_they_were_read_are_told_for_as_long_as_it_is_so(pool, broker, producer, name):
+    who, other = (next(c for c in iter(conversation, "") if partition_of(c, 12) == home) for home in (3, 7))
+    await say(producer, who, "one")
+    async with running(Tally().loop(name), pool, broker):
+        await eventually("one", texts_of(pool, who, 1))
+    await pool.execute("UPDATE position SET next_offset = 1000000000 WHERE partition = 3")
+    async with running(Tally().loop(name), pool, broker) as runner:
 
-    is_mended = False
+        async def told() -> bool:
+            return "deleted" in (runner.why_not_ready() or "")
 
-    def decide(self, world: dict[str, list[str]], got: Received) -> Sequence[Effect]:
-        if isinstance(got.event, Rang) and not self.is_mended:
-            raise KeyError("the bell")
-        return super().decide(world, got)
-
-
-async def test_a_timer_that_became_a_dead_letter_is_replayed_as_that_timer(pool, broker, producer, name):
-    who, tally = conversation(), Dumb()
-    await say(producer, who, "alarm")
-    async with running(tally.loop(name), pool, broker):
-        [letter] = await eventually("a dead letter", lambda: _letters(pool, who))
-        assert letter["topic"] == "timer"
-        tally.is_mended = True
-        assert await ask_replay(pool, letter["id"])
-        assert await eventually("the replay", texts_of(pool, who, 1)) == ["rang"]
+        await eventually("a reason", told)
+        await say(producer, other, "goes on")
+        await eventually("the others", texts_of(pool, other, 1))
+        assert await told()
 
 
-async def test_a_letter_whose_kind_is_unknown_stays_one_and_ends_nobody(pool, broker, producer, name):
-    """As the timers were kept whose letters did not say what they are."""
-    who, tally = conversation(), Dumb()
-    await say(producer, who, "alarm")
-    async with running(tally.loop(name), pool, broker):
-        [letter] = await eventually("a dead letter", lambda: _letters(pool, who))
-        await pool.execute("UPDATE dead_letter SET headers = '{}' WHERE key = $1", who)
-        assert await ask_replay(pool, letter["id"])
-        await eventually("it was tried", lambda: _tried(pool, who))
-        await say(producer, who, "still here")
-        assert await eventually("the next", texts_of(pool, who, 1)) == ["still here"]
+def language_of(pool, loop, who, language):
+    async def look() -> bool:
+        asked = "SELECT language FROM conversation WHERE loop = $1 AND conversation = $2"
+        return await pool.fetchval(asked, loop, who) == language
+
+    return look
 
 
-async def _letters(pool, who):
-    return await pool.fetch("SELECT id, topic FROM dead_letter WHERE key = $1", who)
-
-
-async def _tried(pool, who):
-    return await pool.fetchval("SELECT replay_at IS NULL FROM dead_letter WHERE key = $1", who)
+async def _is(true: bool) -> bool:
+    return true

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -15,7 +14,7 @@ from opentelemetry.trace import SpanKind
 from panier_common import telemetry
 from panier_common.dead_letters import ask_replay
 from panier_common.event import TRACEPARENT, with_context, without_context
-from panier_common.spans import Recorder, Span, encoded
+from panier_common.spans import Recorder, Shape, Span, encoded
 from panier_common.testing.traces import recorded
 from panier_common.topics import INBOUND
 from structlog.testing import capture_logs
@@ -62,7 +61,11 @@ async def test_a_dead_letter_is_an_error_of_its_trace_and_its_replay_a_child_of_
         letters = "SELECT id, trace_id FROM dead_letter WHERE key = $1"
         [letter] = await eventually("the letter", lambda: pool.fetch(letters, who))
         assert letter["trace_id"] == trace.id
-        [failed] = trace.of(PROCESS)
+
+        async def ended() -> list[Span]:
+            return trace.of(PROCESS)
+
+        [failed] = await eventually("its span", ended)
         assert (failed.failed, failed.error, failed.parent_id) == (True, "dead letter", SENT)
         await pool.execute("ALTER TABLE tally DROP CONSTRAINT tally_texts_check")
         assert await ask_replay(pool, letter["id"])
@@ -124,19 +127,21 @@ async def test_what_is_not_kept_makes_no_span_and_carries_no_context(pool, broke
 
 def test_the_sampler_decides_about_roots_alone(spans: list[Span], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry._State, "sampler", ALWAYS_OFF)
-    assert telemetry.start_root("POST /webhooks/whatsapp", SpanKind.SERVER, {}) is None
-    under = telemetry.start_span("POST", SpanKind.CLIENT, CONTEXT, {})
+    assert telemetry.start_root(Shape("POST /webhooks/whatsapp", SpanKind.SERVER, {})) is None
+    under = telemetry.start_span(Shape("POST", SpanKind.CLIENT, {}), CONTEXT, {})
     under.end()
     assert [span.name for span in spans] == ["POST"]
     assert under.traceparent.startswith(f"00-{TRACE}-")
 
 
 def test_a_span_on_the_wire() -> None:
-    span = Span("POST", SpanKind.CLIENT, (TRACE, SENT, True), {"a": "b", "n": 7, "yes": True}, [(TRACE, SENT, True)])
+    """Read back by the protocol's own messages: strings longer than a byte's length tells, numbers below zero."""
+    shape = Shape("POST", SpanKind.CLIENT, {"a": "é" * 200, "yes": True, "no": False})
+    span = Span(shape, (TRACE, SENT, True), {"n": 7, "below": -1, "far": 1 << 40}, [(TRACE, SENT, True)])
     span.set_attribute("share", 0.5)
     span.fail("why")
     span.end()
-    [of] = ExportTraceServiceRequest.FromString(encoded(Resource(), [span])).resource_spans
+    [of] = ExportTraceServiceRequest.FromString(encoded(b"", [span])).resource_spans
     [sent] = of.scope_spans[0].spans
     assert (sent.trace_id.hex(), sent.parent_span_id.hex(), sent.span_id.hex()) == (TRACE, SENT, span.span_id)
     assert (sent.kind, sent.status.code, sent.status.message) == (
@@ -144,11 +149,15 @@ def test_a_span_on_the_wire() -> None:
         Status.STATUS_CODE_ERROR,
         "why",
     )
-    assert {a.key: a.value.WhichOneof("value") for a in sent.attributes} == {
-        "a": "string_value",
-        "n": "int_value",
-        "yes": "bool_value",
-        "share": "double_value",
+    said = {a.key: (kind := a.value.WhichOneof("value"), getattr(a.value, kind)) for a in sent.attributes}
+    assert said == {
+        "a": ("string_value", "é" * 200),
+        "yes": ("bool_value", True),
+        "no": ("bool_value", False),
+        "n": ("int_value", 7),
+        "below": ("int_value", -1),
+        "far": ("int_value", 1 << 40),
+        "share": ("double_value", 0.5),
     }
     assert [(link.trace_id.hex(), link.span_id.hex()) for link in sent.links] == [(TRACE, SENT)]
     assert 0 < sent.start_time_unix_nano <= sent.end_time_unix_nano
@@ -158,15 +167,37 @@ def test_what_is_kept_is_sent_by_itself_and_the_rest_at_the_end() -> None:
     sent, came = [], threading.Event()
 
     def send(body: bytes) -> None:
-        sent.extend(ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans)
+        [of] = ExportTraceServiceRequest.FromString(body).resource_spans
+        assert [(a.key, a.value.string_value) for a in of.resource.attributes] == [("service.name", "test")]
+        [scope] = of.scope_spans
+        assert scope.scope.name == "panier"
+        sent.extend(scope.spans)
         came.set()
 
     recorder = Recorder({"service.name": "test"}, send)
-    Span("one", SpanKind.CLIENT, None, {}, keep=recorder.keep).end()
+    Span(Shape("one", SpanKind.CLIENT, {}), None, {}, keep=recorder.keep).end()
     assert came.wait(10)
-    Span("two", SpanKind.CLIENT, None, {}, keep=recorder.keep).end()
+    Span(Shape("two", SpanKind.CLIENT, {}), None, {}, keep=recorder.keep).end()
     recorder.shut_down()
     assert [span.name for span in sent] == ["one", "two"]
+
+
+def test_a_collector_that_is_not_there_holds_up_nobodys_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panier_common.spans.SHUT_DOWN_SECONDS", 0.05)
+    asked, given_up = threading.Event(), threading.Event()
+
+    def send(_: bytes) -> None:
+        asked.set()
+        given_up.wait()
+
+    recorder = Recorder({"service.name": "test"}, send)
+    Span(Shape("one", SpanKind.CLIENT, {}), None, {}, keep=recorder.keep).end()
+    assert asked.wait(10)
+    ending = threading.Thread(target=recorder.shut_down, daemon=True)
+    ending.start()
+    ending.join(10)
+    assert not ending.is_alive()
+    given_up.set()
 
 
 def test_a_context_travels_behind_our_id_and_nothing_else_is_taken_for_one() -> None:

@@ -40,6 +40,9 @@ def main(
     brokers: Annotated[int, typer.Option(help="1, or 3 with replication factor 3 and two in sync.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Processes of each service that may have several.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, help="Customers in the shop at one moment, at most.")] = 60,
+    regulars: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of customers who only order, four times each.")
+    ] = 0.0,
     calm: Annotated[bool, typer.Option("--calm", help="Webhooks and calls go as they should.")] = False,
     without: Annotated[str, typer.Option(help=f"Switch this off, to see the proof fail: {', '.join(BITES)}.")] = "",
     judge_only: Annotated[bool, typer.Option("--judge-only", help="Compare the last run once more.")] = False,
@@ -52,8 +55,20 @@ def main(
         raise typer.BadParameter(f"--without is one of {', '.join(BITES)}")
     at = folder()
     bitten = at / "without" if without else None
-    size = {"brokers": brokers, "processes": processes, "at_once": at_once}
-    run = Run(customers, faults, minutes, seed, chosen, **size, troubled=not calm, without=bitten)
+    run = Run(
+        customers,
+        faults,
+        minutes,
+        seed,
+        chosen,
+        brokers=brokers,
+        processes=processes,
+        at_once=at_once,
+        regulars=regulars,
+        troubled=not calm,
+        without=bitten,
+        points=BITES[without].points if without else (),
+    )
     screen = Screen(at / ("judge.log" if judge_only else "services.log"))
     try:
         if bitten is not None:

@@ -11,11 +11,13 @@ Json = dict[str, Any]
 
 
 class Inbound(msgspec.Struct, frozen=True, array_like=True):
-    """A customer's message as `inbound` holds it; `owner` is the service that answers."""
+    """A customer's message as `inbound` holds it; `owner` is the service that answers, `at` when the door wrote it."""
 
     conversation: str
     wamid: str
     owner: str
+    at: float = 0.0
+    partition: int = 0
 
 
 class Requested(msgspec.Struct, frozen=True, array_like=True):
@@ -27,6 +29,7 @@ class Requested(msgspec.Struct, frozen=True, array_like=True):
     answers: str
     lane: str
     digest: str
+    partition: int = 0
 
 
 class OrderEvent(msgspec.Struct, frozen=True, array_like=True):
@@ -36,12 +39,16 @@ class OrderEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
-    """A call that Meta took: the message of that id is on the phone. `customer` is the simulator's id."""
+    """A call that Meta took, when it came: the message of that id is on the phone. `customer` is the simulator's id.
+
+    `told` is when the shop's door first took a status of it, None when it never did.
+    """
 
     seq: int
     id: str
     customer: str
     at: float
+    told: float | None = None
 
 
 class Letter(msgspec.Struct, frozen=True, array_like=True):
@@ -53,11 +60,21 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
+class Unowned(msgspec.Struct, frozen=True, array_like=True):
+    """A time in which a partition of a loop had nobody who works it, by the clock that messages have."""
+
+    loop: str
+    partition: int
+    began: float
+    ended: float
+
+
 class Evidence(msgspec.Struct):
     """`conversations` are the console's: the ids of messages in both directions.
 
     `loose_ends` counts what should be nothing: lag, outboxes, due timers, unsent messages, webhooks on their way.
-    `after_replay` are the dead letters once each of them was replayed.
+    `after_replay` are the dead letters once each of them was replayed. `unowned` is what the services' logs tell of
+    partitions that were given up in order, and `orderly` that nothing else was done to the shop meanwhile.
     """
 
     inbound: list[Inbound] = []
@@ -72,3 +89,5 @@ class Evidence(msgspec.Struct):
     after_replay: list[Letter] = []
     loose_ends: dict[str, int] = {}
     sales_differences: int = 0
+    unowned: list[Unowned] = []
+    orderly: bool = False

@@ -62,9 +62,9 @@ class Havoc:
     async def _strike(self, fault: p.Fault) -> None:
         match fault.kind:
             case "kill":
-                await _signal(self._service(fault), signal.SIGKILL)
+                await _signal(await self._service(fault), signal.SIGKILL)
             case "stop":
-                await self._stop(await _signal(self._service(fault), signal.SIGSTOP), fault.seconds)
+                await self._stop(await _signal(await self._service(fault), signal.SIGSTOP), fault.seconds)
             case "kill_broker" | "kill_database":
                 await _signal(self._engine(fault), signal.SIGKILL)
             case "scale":
@@ -80,9 +80,11 @@ class Havoc:
             case "poison":
                 await self._planter.plant(fault.target, fault.which)
 
-    def _service(self, fault: p.Fault) -> Keeper:
-        """The process that is meant."""
-        processes = self._processes(fault.target)
+    async def _service(self, fault: p.Fault) -> Keeper:
+        """The process that is meant; one that is just being replaced is waited for."""
+        async with asyncio.timeout(_ALIVE_SECONDS):
+            while not (processes := self._processes(fault.target)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         process = processes[fault.which % len(processes)]
         assert process.keeper is not None
         return process.keeper

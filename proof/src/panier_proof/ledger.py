@@ -6,7 +6,7 @@ the simulated phones. Pure data and what can be read off it.
 
 import re
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -50,9 +50,22 @@ class Seen(msgspec.Struct, frozen=True):
         return urlsplit(self.link).path.rpartition("/")[2] if self.link else ""
 
     @property
+    def receipt_for(self) -> str:
+        """The order that this is the receipt for: its lines stand there, and the way to it."""
+        way = self.reply("checkout:order:") if self.lines else None
+        return way.id.rpartition(":")[2] if way is not None else ""
+
+    @property
+    def last_minor(self) -> int | None:
+        """The amount in the last line, in the currency's smallest unit, however it is written."""
+        digits = re.sub(r"\D", "", self.text.rpartition("\n")[2])
+        return int(digits) if digits else None
+
+    @property
     def asked_minor(self) -> int | None:
-        asked = parse_qs(urlsplit(self.link).query).get("minor", [""])[0]
-        return int(asked) if asked.isdigit() else None
+        """The amount that stands before it."""
+        asked = urlsplit(self.link).path.split("/")[-2:-1]
+        return int(asked[0]) if asked and asked[0].isdigit() else None
 
 
 class Act(msgspec.Struct):
@@ -104,6 +117,11 @@ class Customer(msgspec.Struct):
     confirmations: list[Confirmation] = []
     payments: list[Payment] = []
     gave_up: str = ""
+
+    @property
+    def number(self) -> str:
+        """The number of the shop's that this customer writes to."""
+        return self.conversation.partition(":")[0]
 
 
 class Command(msgspec.Struct):

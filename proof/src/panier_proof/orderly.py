@@ -2,7 +2,8 @@
 
 Processes come and go as Deployments with two of them make it: one more, ready and some seconds older, before one less
 (maxSurge 1, maxUnavailable 0, minReadySeconds 10); a drained node takes one of each at once, as its budgets let it. The
-one process of sales is replaced. The door and the page hold a port here that cannot be shared: they are left alone.
+one process of sales is replaced. So are the door and the page, which hold a port here that two cannot share: webhooks
+come to a closed door meanwhile, which is worse than what a cluster does with two of them.
 """
 
 import asyncio
@@ -11,20 +12,24 @@ import time
 import aiohttp
 from panier_cli.stack.local import LocalStack, ServiceProcess
 
+from panier_proof.evidence import Unowned
+from panier_proof.owners import EVERY
+
 ROLLED = ("catalog", "cart", "checkout", "sender")
-REPLACED = ("sales",)
+REPLACED = ("sales", "console", "ingest")
 _OLD_ENOUGH_SECONDS = 10.0
 _READY_SECONDS = 90.0
 _LOOK_SECONDS = 0.2
 
 
 class Operator:
-    """`longest_stop` is how long a process took at most from SIGTERM to its end."""
+    """`longest_stop` is how long a process took at most from SIGTERM to its end; `away` is when there was none."""
 
     def __init__(self, stack: LocalStack, session: aiohttp.ClientSession) -> None:
         self._stack = stack
         self._session = session
         self.longest_stop = 0.0
+        self.away: list[Unowned] = []
 
     async def roll(self) -> None:
         """A new version of everything, all services at once, each of them one process after the other."""
@@ -47,11 +52,13 @@ class Operator:
             await self._end(old)
 
     async def _replace(self, old: ServiceProcess, *, at_once: bool = False) -> None:
-        ending = asyncio.create_task(self._end(old))
+        began, ending = time.time(), asyncio.create_task(self._end(old))
         if not at_once:
             await ending
         await self._ready(self._stack.add(old.service.name))
         await ending
+        if not at_once:
+            self.away.append(Unowned(old.service.name, EVERY, began, time.time()))
 
     def _processes(self, name: str) -> list[ServiceProcess]:
         return [process for process in self._stack.processes if process.service.name == name]

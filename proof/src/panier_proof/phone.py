@@ -48,17 +48,21 @@ class Simulator:
         """All messages of the shop that Meta took, in order, without their words."""
         found: list[Accepted] = []
         while page := await self.ask("GET", "/messages", after=found[-1].seq if found else 0, limit=_PAGE):
-            found += [Accepted(one["seq"], one["callback"] or "", one["customer"], one["at"]) for one in page]
+            found += [
+                Accepted(one["seq"], one["callback"] or "", one["customer"], one["at"] - one["waited"], one["told_at"])
+                for one in page
+            ]
         return found
 
-    async def customer(self, name: str, wa_id: str | None) -> Customer:
+    async def customer(self, name: str, wa_id: str | None, number: str) -> Customer:
+        """A new one, who writes to this number of the shop's."""
         about = await self.ask("POST", "/customers", {"name": name, **({"wa_id": wa_id} if wa_id else {})})
-        conversation = f"{shop.NUMBER}:{about['user_id']}"
+        conversation = f"{number}:{about['user_id']}"
         return Customer(name, about["id"], about["user_id"], wa_id, conversation)
 
     async def chat(self, customer: Customer, after: int = 0, wait: float = 0.0) -> list[Json]:
         found: list[Json] = await self.ask(
-            "GET", f"/customers/{customer.id}/chat", number=shop.NUMBER, after=after, wait=wait
+            "GET", f"/customers/{customer.id}/chat", number=customer.number, after=after, wait=wait
         )
         return found
 
@@ -81,7 +85,9 @@ class Phone:
     async def act(self, action: Json) -> Act:
         """Do something. The page has it before anybody can answer."""
         sent = self._stamped(action) if self._skew else action
-        document = await self._simulator.ask("POST", f"/customers/{self.page.id}/messages", sent, number=shop.NUMBER)
+        document = await self._simulator.ask(
+            "POST", f"/customers/{self.page.id}/messages", sent, number=self.page.number
+        )
         act = Act(document["wamid"], document["at"], action)
         self.page.acts.append(act)
         return act

@@ -23,8 +23,9 @@ from panier_proof.havoc import Havoc
 from panier_proof.judge.findings import Finding
 from panier_proof.ledger import Ledger
 from panier_proof.orderly import Operator
+from panier_proof.owners import unowned
 from panier_proof.phone import Simulator
-from panier_proof.plan import Plan
+from panier_proof.plan import ORDERLY, Plan
 from panier_proof.poison import Planter
 from panier_proof.quiet import settle
 from panier_proof.screen import Screen
@@ -51,8 +52,11 @@ class Proven:
 
 async def prove(run: Run, plan: Plan, goods: Mapping[str, Good], at: Path, screen: Screen) -> Proven:
     ledger, began = Ledger(run.seed), time.monotonic()
-    timeout = aiohttp.ClientTimeout(total=90)
-    async with running(DataFolder(at / "stack"), screen) as stack, aiohttp.ClientSession(timeout=timeout) as session:
+    # Every customer's phone waits on a connection of its own: aiohttp's usual hundred would starve the rest. None is
+    # kept, or a request could meet the simulator closing an idle one.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    asking = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300), connector=connector)
+    async with asking as session, running(DataFolder(at / "stack"), screen) as stack:
         await wait_until_ready(stack, _READY_SECONDS)
         simulator = Simulator(session, stack.addresses["simulator"])
         side = ShopSide(stack, session, stack.folder.secret("PANIER_ADMIN_TOKEN"))
@@ -61,10 +65,14 @@ async def prove(run: Run, plan: Plan, goods: Mapping[str, Good], at: Path, scree
         havoc = Havoc(stack, simulator, planter, operator, plan, screen.say)
         street = Street(simulator, ledger, goods, _PATIENCE_SECONDS, run.at_once)
         keeper = Shopkeeper(side, ledger)
-        await _live(street, havoc, keeper, scripts(run.seed, run.customers, plan.seconds, goods), plan, screen)
+        people = scripts(run.seed, run.customers, plan.seconds, goods, run.regulars)
+        await _live(street, havoc, keeper, people, plan, screen)
         evidence = await _close(stack, simulator, side, street, ledger, screen)
         struck, sales = await simulator.struck(), await asyncio.to_thread(_sales_differences)
         evidence.sales_differences = sales
+        undisturbed = not run.troubled and not run.points
+        evidence.orderly = undisturbed and all(fault.kind in ORDERLY for fault in plan.faults)
+        evidence.unowned = [*operator.away, *unowned(screen.log.read_text("utf-8", "replace").splitlines())]
         about = _about(stack, run)
         versions = await _versions(stack)
     seconds = time.monotonic() - began

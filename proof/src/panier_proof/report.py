@@ -11,6 +11,7 @@ from panier_proof.judge import counted, report_counts
 from panier_proof.judge.answers import doubled_sends
 from panier_proof.judge.findings import INVARIANTS, Finding
 from panier_proof.ledger import Ledger, story
+from panier_proof.owners import longest, waits_while
 from panier_proof.plan import Fault, Plan
 from panier_proof.waits import Spell, by_spell, shares, waits
 
@@ -67,6 +68,8 @@ def document(
         "messages_sent": len(evidence.accepted),
         "answer_seconds": shares(waited),
         "answer_seconds_while": by_spell(waited, spells),
+        "longest_without_owner": longest(evidence.unowned, spells),
+        "longest_wait_while_rolling": waits_while(waited, evidence.unowned, spells),
         "scripts_cut_short": sum(bool(page.gave_up) for page in ledger.customers),
         "faults_planned": len(plan.faults),
         "faults_struck": len(faults),
@@ -91,6 +94,10 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     console.print(table)
     for kind, some in report["answer_seconds_while"].items():
         console.print(f"answers while {kind}: {some}", highlight=False)
+    for kind, loops in report["longest_without_owner"].items():
+        console.print(f"longest without an owner, in {kind}: {loops}", highlight=False)
+    for kind, some in report["longest_wait_while_rolling"].items():
+        console.print(f"longest wait begun in {kind}: {some}", highlight=False)
     console.print(", ".join(f"{name.replace('_', ' ')}: {report[name]}" for name in _TOLD), highlight=False)
 
 

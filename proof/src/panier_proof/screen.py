@@ -14,6 +14,7 @@ class Screen:
     def __init__(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.console = Console(highlight=False)
+        self.log = log
         self._log = log.open("w", encoding="utf-8")
         self._status = self.console.status("") if self.console.is_terminal else None
         self._said_at = 0.0

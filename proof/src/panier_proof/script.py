@@ -78,6 +78,8 @@ _SETTLED = (
     *(("paid", 46), ("paid_thrice_told", 22), ("paid_twice", 5), ("failed_then_paid", 6)),
     *(("cancelled", 10), ("cancelled_then_paid", 2), ("left", 9)),
 )
+# As many as one customer can be told of before Meta's limit of messages to one customer slows them down.
+REGULAR_ORDERS = 4
 _GREETINGS = ("bonjour", "hello", "menu", "aide")
 _WORDS = ("panier", "cart", "commandes", "orders", "menu")
 _STREETS = ("rue du Port", "quai des Brumes", "place de la Halle", "allée des Tilleuls")
@@ -93,15 +95,19 @@ class Script(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
 
 
-def scripts(seed: int, customers: int, seconds: float, table: Mapping[str, Good]) -> list[Script]:
-    """All customers, the first at once and the last at four fifths of the time."""
-    return [_script(seed, n, seconds * 0.8 * n / max(customers, 1), table) for n in range(customers)]
+def scripts(
+    seed: int, customers: int, seconds: float, table: Mapping[str, Good], regulars: float = 0.0
+) -> list[Script]:
+    """All customers, the first at once and the last at four fifths of the time. `regulars` is their share."""
+    return [_script(seed, n, seconds * 0.8 * n / max(customers, 1), table, regulars) for n in range(customers)]
 
 
-def _script(seed: int, n: int, begins: float, table: Mapping[str, Good]) -> Script:
+def _script(seed: int, n: int, begins: float, table: Mapping[str, Good], regulars: float) -> Script:
     chance = random.Random(f"{seed}/customer/{n}")
     rounds = chance.choice((1, 1, 2, 2, 3))
     steps = [step for i in range(rounds) for step in _round(chance, table, first=i == 0)]
+    if random.Random(f"{seed}/regular/{n}").random() < regulars:
+        steps = [step for _ in range(REGULAR_ORDERS) for step in _errand(chance, table)]
     skew = chance.choice((0, 0, 0, -90, -20, 15, 75))
     return Script(f"Customer {n:05}", chance.random() < 0.5, skew, begins, tuple(steps))
 
@@ -122,6 +128,11 @@ def _round(chance: random.Random, table: Mapping[str, Good], *, first: bool) -> 
     if chance.random() < 0.35:
         steps.append(Review(again=chance.random() < 0.4))
     return steps
+
+
+def _errand(chance: random.Random, table: Mapping[str, Good]) -> list[Step]:
+    """Who knows what they want sends a cart and orders it, and says nothing else."""
+    return [_fill(chance, table, scarce=chance.random() < 0.3), *_ordering(chance)]
 
 
 def _filling(chance: random.Random, table: Mapping[str, Good]) -> Step:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ID = "boulangerie"
-NUMBER = "106540352242922"
+# Several: each takes only so many messages a second, and each keeps an order of its own.
+NUMBERS = tuple(f"1065403522429{n}" for n in range(22, 30))
+NUMBER = NUMBERS[0]
 CATALOG = "194836987003835"
 CURRENCY = "EUR"
 FEE_MINOR, FREE_FROM_MINOR = 450, 4000
@@ -18,6 +20,15 @@ EXPIRES_MINUTES = 1
 PLENTY = 24
 SCARCE = 8
 
+_NUMBER_TABLES = "".join(
+    f"""
+[[shop.number]]
+phone_number_id = "{number}"
+display = "+33 6 12 34 56 {n + 70}"
+access_token_env = "PROOF_TOKEN"
+"""
+    for n, number in enumerate(NUMBERS)
+)
 _SHOP = f"""\
 [[shop]]
 id = "{ID}"
@@ -27,11 +38,7 @@ currency = "{CURRENCY}"
 timezone = "Europe/Paris"
 catalog_id = "{CATALOG}"
 catalogue = "catalogue.csv"
-
-[[shop.number]]
-phone_number_id = "{NUMBER}"
-display = "+33 6 12 34 56 78"
-access_token_env = "PROOF_TOKEN"
+{_NUMBER_TABLES}
 
 [shop.fulfilment]
 collect = true

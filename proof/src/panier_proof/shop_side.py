@@ -30,8 +30,8 @@ class ShopSide:
         self._session = session
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    async def ask(self, service: str, path: str, method: str = "GET", *, missing: Any = None, **query: str) -> Any:
-        """The answer's JSON; `missing` for a 404."""
+    async def ask(self, service: str, path: str, method: str = "GET", *, missing: Any = ..., **query: str) -> Any:
+        """The answer's JSON; `missing`, where there is one, for a 404."""
         return await self._send(service, path, method, missing=missing, params=query)
 
     async def command(self, order_id: str, what: str, document: Json, key: str) -> None:
@@ -39,12 +39,12 @@ class ShopSide:
         await self._send("checkout", f"orders/{order_id}/{what}", "POST", json=document, key=key)
 
     async def _send(
-        self, service: str, path: str, method: str, *, missing: Any = None, key: str = "", **body: Any
+        self, service: str, path: str, method: str, *, missing: Any = ..., key: str = "", **body: Any
     ) -> Any:
         admin = next(p.admin for p in self._stack.processes if p.service.name == service)
         url, headers = f"{admin}/internal/{path}", {**self._headers, **({"Idempotency-Key": key} if key else {})}
         async with self._session.request(method, url, headers=headers, **body) as answer:
-            if answer.status == 404:
+            if answer.status == 404 and missing is not ...:
                 return missing
             if not answer.ok:
                 raise RuntimeError(f"{service} answered {answer.status} to {path}: {(await answer.text())[:300]}")
@@ -69,7 +69,7 @@ class ShopSide:
         """What is in each customer's open cart, by conversation: sku → quantity."""
         empty: Json = {"lines": []}
         found = await _some_at_once(
-            self.ask("cart", "carts", phone_number_id=shop.NUMBER, customer=page.user_id, missing=empty)
+            self.ask("cart", "carts", phone_number_id=page.number, customer=page.user_id, missing=empty)
             for page in customers
         )
         return {
@@ -80,7 +80,7 @@ class ShopSide:
     async def conversations(self, customers: Sequence[Customer]) -> dict[str, list[str]]:
         """The ids of all messages that the console has of each customer's conversation."""
         found = await _some_at_once(
-            self.ask("console", "messages", phone_number_id=shop.NUMBER, customer=page.user_id) for page in customers
+            self.ask("console", "messages", phone_number_id=page.number, customer=page.user_id) for page in customers
         )
         ids = [[message["id"] for message in messages] for messages in found]
         return {page.conversation: kept for page, kept in zip(customers, ids, strict=True)}
@@ -192,12 +192,13 @@ def read_records(
     order: Iterable[ConsumerRecord[bytes, bytes]],
 ) -> None:
     """Fill in what these topics' records say."""
-    for headers, body, _ in _bodies(inbound):
-        evidence.inbound.append(Inbound(body["conversation"], body["wamid"], headers.get("panier_owner", "")))
-    for headers, body, _ in _bodies(outbound):
+    for headers, body, record in _bodies(inbound):
+        owner, at = headers.get("panier_owner", ""), record.timestamp / 1000
+        evidence.inbound.append(Inbound(body["conversation"], body["wamid"], owner, at, record.partition))
+    for headers, body, record in _bodies(outbound):
         digest = hashlib.blake2b(msgspec.json.encode(body["message"]), digest_size=8).hexdigest()
         source = headers["ce_source"].rpartition("/")[2]
-        told = body.get("answers") or "", body.get("lane", "answer"), digest
+        told = body.get("answers") or "", body.get("lane", "answer"), digest, record.partition
         evidence.requested.append(Requested(headers["ce_id"], source, body["conversation"], *told))
     for headers, body, _ in _bodies(order):
         kind = headers["ce_type"].removeprefix("panier.").removesuffix(".v1")

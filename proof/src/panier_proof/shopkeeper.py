@@ -11,7 +11,7 @@ from panier_proof.shop_side import ShopSide
 
 _EVERY_SECONDS = 4.0
 _AGAIN_SECONDS = 1.0
-_PATIENCE_SECONDS = 90.0
+_PATIENCE_SECONDS = 300.0
 _TIMES = 3
 _RECENT_MINUTES = 10
 _MOVES = ("accepted", "ready", "completed")
@@ -33,7 +33,8 @@ class Shopkeeper:
                     self._begun.add(order_id)
                     orders.create_task(self._move(order_id))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(closing.wait(), _EVERY_SECONDS)
+                    async with asyncio.timeout(_EVERY_SECONDS):
+                        await closing.wait()
 
     async def _paid(self) -> list[str]:
         try:

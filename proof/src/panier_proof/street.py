@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from panier_proof.ledger import Customer, Ledger, seen
 from panier_proof.phone import Phone, Simulator
 from panier_proof.script import Script
-from panier_proof.shop import Good
+from panier_proof.shop import NUMBERS, Good
 from panier_proof.shopper import Shopper
 
 _READERS = 16
@@ -37,7 +37,8 @@ class Street:
         await asyncio.sleep(max(0.0, began + script.begins - asyncio.get_running_loop().time()))
         async with room:
             self.shopping += 1
-            page = await self.simulator.customer(script.name, None if script.hides_number else f"336{n:08}")
+            wa_id, number = None if script.hides_number else f"336{n:08}", NUMBERS[n % len(NUMBERS)]
+            page = await self.simulator.customer(script.name, wa_id, number)
             self.ledger.customers.append(page)
             await Shopper(Phone(self.simulator, page, script.skew_seconds), dict(self.goods), self.patience).play(
                 script

@@ -1,4 +1,4 @@
-"""How long customers waited for an answer, and what went on meanwhile. Pure.
+"""How long customers waited for an answer, what went on meanwhile, and for how much of it nobody was there. Pure.
 
 Nothing is lost when that is long, but felt.
 """
@@ -23,10 +23,15 @@ class Spell(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """From a customer's message to the first answer."""
+    """From a customer's message to the first answer; `taken` is when the door had written it.
+
+    `homes` are the partitions of their conversation and of the shop's number.
+    """
 
     asked: float
     answered: float
+    taken: float = 0.0
+    homes: frozenset[int] = frozenset()
 
     @property
     def seconds(self) -> float:
@@ -38,11 +43,17 @@ def waits(ledger: Ledger, evidence: Evidence) -> list[Wait]:
     for message in evidence.accepted:
         first[message.id] = min(message.at, first.get(message.id, message.at))
     came: dict[str, float] = {}
+    taken: dict[str, float] = {}
+    homes: dict[str, set[int]] = {}
+    for one in evidence.inbound:
+        taken[one.wamid] = min(one.at, taken.get(one.wamid, one.at))
+        homes.setdefault(one.wamid, set()).add(one.partition)
     for request in evidence.requested:
         if request.answers and request.id in first:
             came[request.answers] = min(first[request.id], came.get(request.answers, first[request.id]))
+            homes.setdefault(request.answers, set()).add(request.partition)
     acts = (act for page in ledger.customers for act in page.acts if act.wamid in came)
-    return [Wait(act.at, came[act.wamid]) for act in acts]
+    return [Wait(act.at, came[act.wamid], taken.get(act.wamid, act.at), frozenset(homes[act.wamid])) for act in acts]
 
 
 def shares(found: Iterable[Wait]) -> dict[str, float]:

@@ -11,9 +11,8 @@ from panier_cart.cart import CartLine, Product
 from panier_cart.db import delete_products, find_cart, load_carts, load_products, save_carts, save_products
 from panier_cart.loops import conversations, products
 from panier_common.contracts.events import Customer, MessageReceived, ProductChanged
-from panier_common.event import Received
+from panier_common.event import Gone, Received
 from panier_common.postgres import Connection, Pool, create_pool
-from panier_common.runner import Gone
 
 from .story import CONVERSATION, HELLO, NOON, NUMBER, SHOP, Shops, asks, new_cart, order
 

@@ -34,13 +34,14 @@ async def pool(database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Pool]
 
 
 @asynccontextmanager
-async def running(pool: Pool, broker: str) -> AsyncIterator[None]:
+async def running(pool: Pool, broker: str) -> AsyncIterator[Runner[Any]]:
+    """What is yielded reads the catalogue."""
     runners: list[Runner[Any]] = [
         Runner(loop, pool, Kafka(broker)) for loop in (merging_conversations(Shops()), products())
     ]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
     try:
-        yield
+        yield runners[1]
     finally:
         for runner in runners:
             runner.stop()
@@ -79,9 +80,12 @@ async def test_a_merged_cart_keeps_every_line_whoever_is_late(kafka: str, pool: 
     await apply_topics(kafka)
     producer = Producer(kafka, "test")
     who = Customers(producer, pool)
-    async with running(pool, kafka):
+    async with running(pool, kafka) as catalogue:
         for sku, price in (("croissant", 140), ("tradition", 130)):
             await producer.publish(ProductChanged(SHOP, sku, 1, sku, price, "EUR", False), sku, NOON, "catalog")
+        async with asyncio.timeout(60):
+            while not catalogue.caught_up_since_start():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         await who.says(1, FIRST, FIRST, "croissant", 2)
         await who.hold(FIRST, {"croissant": 2})
         for _ in range(3):

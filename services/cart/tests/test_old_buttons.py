@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from panier_cart import db
 from panier_cart.handlers import Decision, answer
 from panier_cart.loops import conversations, shown
+from panier_common.batch import Loop
 from panier_common.contracts.events import (
     Button,
     CartChanged,
@@ -21,7 +22,6 @@ from panier_common.contracts.inbound import Content, Context
 from panier_common.effects import Publish
 from panier_common.event import Received, inbound_id
 from panier_common.postgres import Pool, create_pool
-from panier_common.runner import Loop
 
 from .story import (
     CONVERSATION,

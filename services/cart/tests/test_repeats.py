@@ -11,7 +11,7 @@ from panier_cart.cart import Cart
 from panier_cart.db import load_carts, save_products
 from panier_cart.loops import conversations
 from panier_common import homes
-from panier_common.batch import Batch, Item
+from panier_common.batch import Batch
 from panier_common.contracts.events import (
     Event,
     Fulfilment,
@@ -24,6 +24,7 @@ from panier_common.contracts.events import (
 from panier_common.contracts.inbound import Content
 from panier_common.event import OWNER, SEQUENCE, Headers, caused_id, cloud_headers, encode, inbound_id, received
 from panier_common.homes import Home, Reading
+from panier_common.item import Item
 from panier_common.postgres import Connection, Pool, create_pool
 from panier_common.topics import TOPIC_OF
 
@@ -118,7 +119,7 @@ async def _commit(
     return [out.value for out in outcome.publish if out.value is not None]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=HISTORIES, data=st.data())
 async def test_repeats_change_nothing(pool: Pool, history: list[Content | str], data: st.DataObject) -> None:
     story: list[Content | str] = [order(("croissant", 3)), *history]

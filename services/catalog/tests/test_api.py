@@ -139,6 +139,26 @@ async def test_shops_with_a_fault_are_refused_whole(client, change, said):
         assert len(await response.json()) == 1
 
 
+HALF = "\ud83e"  # of an emoji: JSON can say it, nothing can keep it
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"shops": [TABLE | {"name": HALF}]},
+        {"shops": [TABLE | {"currency": HALF}]},
+        {"shops": [TABLE], HALF: 1},
+        {"shops": [TABLE], "catalogues": {"leeds": HALF}},
+    ],
+)
+async def test_half_of_a_character_is_refused(client, document):
+    async with client.put("/internal/shops", json=document) as response:
+        assert (response.status, response.content_type) == (400, "application/problem+json")
+        assert (await response.json())["detail"]
+    async with client.get("/internal/shops") as response:
+        assert [shop["id"] for shop in await response.json()] == [GARDEN.shop]
+
+
 async def test_a_catalogue_that_cannot_be_read_leaves_the_shops_unapplied(client):
     async with client.put("/internal/shops", json={"shops": [TABLE], "catalogues": {"leeds": "id,title"}}) as response:
         assert (response.status, (await response.json())["code"]) == (400, "feed_columns")

@@ -1,9 +1,12 @@
 """Reading Meta's feed: what is a product, and why a row is none."""
 
+import asyncio
+
 import pytest
 from panier_catalog.feed import FeedError, chunks, decoded, read
+from panier_catalog.intake import read_feed
 
-from .story import FEED_HEADER, fed, feed_text, row
+from .story import FEED_HEADER, GARDEN, fed, feed_text, row
 
 
 def products(text: str):
@@ -72,7 +75,6 @@ def test_spreadsheets_may_separate_otherwise(delimiter):
         (row("b") + ",one,too,many", "fields for 11 columns"),
         ("b,Bêche", "`availability` is empty"),
         (row("b\0"), "U+0000"),
-        (row("b\ud800"), "surrogate"),
         (row("b").replace("new,19.90 EUR,,", "new,19.90 EUR,javascript:alert(1),"), "no address"),
         (row("b", "x" * 200_000), "field larger"),
     ],
@@ -115,6 +117,22 @@ def test_a_header_without_a_required_column_is_refused_as_a_whole():
 def test_what_is_not_utf8_is_refused_as_a_whole():
     with pytest.raises(FeedError, match="byte 2 is not UTF-8"):
         decoded("bêche".encode("latin-1")[:1] + b"x\xea")
+
+
+def test_half_a_character_is_not_utf8():
+    for half in range(0xD800, 0xE000):
+        with pytest.raises(FeedError, match="byte 0 is not UTF-8"):
+            decoded(chr(half).encode("utf-8", "surrogatepass"))
+
+
+async def test_a_feed_is_read_while_other_things_go_on():
+    reading = asyncio.create_task(read_feed(GARDEN, feed_text(*(row(f"s{n}") for n in range(2000))).encode()))
+    turns = 0
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(reading.result().products) == 2000
+    assert turns > 10
 
 
 def test_a_currency_without_decimals_has_none():

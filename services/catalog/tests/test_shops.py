@@ -72,7 +72,7 @@ class Fault:
         Fault('currency = "EUR"', 'currency = "EURO"', "shop[0].currency: `EURO` is no currency"),
         Fault('"Europe/Paris"', '"Europe/Lutece"', "shop[0].timezone: `Europe/Lutece` is no time zone"),
         Fault('"Europe/Paris"', '"../etc"', "shop[0].timezone: "),
-        Fault('languages = ["fr", "en"]', "languages = []", "shop[0].languages: "),
+        Fault('languages = ["fr", "en"]', "languages = []", "shop[0].languages: is empty"),
         Fault('display = "+33 1 00 00 00 99"', "", "shop[0].number[0].display: is missing"),
         Fault('"GARDEN_TOKEN"', '"EAAG a token"', "shop[0].number[0].access_token_env: "),
         Fault('fee = "4.50"', 'fee = "4.505"', "shop[0]: fulfilment.delivery.fee: "),
@@ -94,6 +94,7 @@ def test_a_fault_is_named_with_its_place(fault):
     with pytest.raises(ShopsError) as error:
         parse(text)
     assert fault.said in str(error.value)
+    assert "at least 1 item" not in str(error.value)  # a refused shop is not told again as a shop too few
 
 
 def test_a_shop_needs_a_way_to_hand_over():

@@ -78,8 +78,8 @@ class Counter:
         told = e.PaymentNotified("simulated", notification, order_id, "paid", minor, "EUR", NOON)
         await self.tell(told, times)
 
-    def working(self) -> AbstractAsyncContextManager[ProviderCalls]:
-        return working(self.pool, self.kafka, self.trade)
+    def working(self, call_seconds: float = 1.0) -> AbstractAsyncContextManager[ProviderCalls]:
+        return working(self.pool, self.kafka, self.trade, call_seconds)
 
     async def hears(self, kind: type[e.Event], count: int = 1) -> Any:
         """The count-th event of that kind about this customer."""
@@ -130,9 +130,9 @@ async def listen(broker: str, counter: Counter) -> None:
 
 
 @asynccontextmanager
-async def working(pool: Pool, kafka: str, trade: Trade) -> AsyncIterator[ProviderCalls]:
+async def working(pool: Pool, kafka: str, trade: Trade, call_seconds: float) -> AsyncIterator[ProviderCalls]:
     """One process's loops and its calls of providers."""
-    calls = ProviderCalls(pool, trade.providers, 1.0)
+    calls = ProviderCalls(pool, trade.providers, call_seconds)
     loops = (merging_dialogues(conversations_loop(trade, calls)), payments_loop())
     runners: list[Runner[Any]] = [Runner(loop, pool, Kafka(kafka)) for loop in loops]
     tasks = [asyncio.create_task(runner.run()) for runner in runners]
@@ -166,7 +166,7 @@ async def read_on_from_now(pool: Pool, kafka: str) -> None:
 
 @asynccontextmanager
 async def opened(
-    kafka: str, url: str, *, seconds: float = 5.0, provider: Provider | None = None
+    kafka: str, url: str, *, seconds: float = 60.0, provider: Provider | None = None
 ) -> AsyncIterator[Counter]:
     """A counter with its listener and admin port; nothing works behind it until `working` is entered.
 

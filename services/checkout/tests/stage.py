@@ -120,6 +120,7 @@ class Stage:
         last_order: str | None = None,
         note: str = "",
         wamid: str = "",
+        cart_id: str = "cart",
     ) -> "Stage":
         self.cart_version += 1
         self.play(
@@ -128,7 +129,7 @@ class Stage:
                 phone_number_id=NUMBER,
                 shop=self.shop.shop,
                 customer=self.customer,
-                cart_id="cart",
+                cart_id=cart_id,
                 version=self.cart_version,
                 lines=lines,
                 currency="EUR",

@@ -101,7 +101,7 @@ class Play:
         self.note()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ACTS)
 def test_nothing_is_ordered_twice_and_everything_is_answered(acts: list[str]) -> None:
     play = Play()

@@ -15,9 +15,9 @@ from panier_checkout.loops import ShopsNotLoadedError, load_desk, load_ledger
 from panier_checkout.notifications import record
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
+from panier_common.effects import Effect, Publish
 from panier_common.event import Received, inbound_id
 from panier_common.postgres import Pool, create_pool, is_caused_by_a_record
-from panier_common.runner import Effect, Publish
 from panier_payments import Simulated
 
 from .stage import CUSTOMER, LINES, NOON, NUMBER, PLENTY, SHOP, WORDS, FixedShops
@@ -242,3 +242,19 @@ async def test_what_is_due_before_the_shops_are_known_waits_for_them(pool: Pool)
     async with pool.acquire() as connection:
         with pytest.raises(ShopsNotLoadedError):
             await load_desk(starting, connection, [])
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "index"),
+    [
+        ("orders WHERE order_id = 'k7-100' OR number = 'K7-100'", "orders_of_number"),
+        ("payment_notification WHERE order_id = 'id'", "payment_notification_of_order"),
+    ],
+)
+async def test_what_people_look_up_is_found_without_reading_all_there_ever_was(
+    pool: Pool, looked_up: str, index: str
+) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await connection.fetch(f"EXPLAIN SELECT * FROM {looked_up}")
+    assert index in "\n".join([row[0] for row in plan])

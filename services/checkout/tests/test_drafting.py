@@ -58,7 +58,7 @@ def test_collected_confirmed_reserved_and_to_be_paid(stage):
     assert (placed.cart_version, placed.note) == (1, "Bien cuits")
     (link,) = stage.messages
     assert isinstance(link, LinkMessage)
-    assert f"/{placed.order_id}?" in str(link.url)
+    assert str(link.url) == f"http://localhost:8070/pay/{placed.order_id}"
     assert placed.number in link.body
     (request,) = stage.happened(e.MessageRequested)
     assert (request.lane, request.answers) == ("answer", confirmed_by)
@@ -95,6 +95,12 @@ def test_an_address_form_is_an_address(stage):
     stage.send(m.Form("address_message", '{"values": {"name": "Inès", "address": "3 quai"}, "saved": true}'))
     assert "Inès, 3 quai" in stage.text
     assert stage.buttons[0].startswith("checkout:confirm:")
+
+
+def test_an_address_form_brings_no_character_that_a_database_refuses(stage):
+    stage.checkout((e.Line("gateau", "Gâteau", 4, 1000),)).press("checkout:deliver")
+    stage.send(m.Form("address_message", '{"values": {"address": "3 quai\\u0000", "city": "\\u0000"}}'))
+    assert stage.desk.dialogue(stage.conversation).draft.address.text == "3 quai\ufffd, \ufffd"
 
 
 def test_an_address_form_without_fields_asks_again(stage):
@@ -228,6 +234,19 @@ def test_a_cart_is_asked_anew_only_once_for_one_request(stage):
     assert stage.happened(e.CartAsked) == []
     assert "cart:show" in stage.buttons
     assert stage.checkout(last_order=None, wamid="another").happened(e.CartAsked)
+
+
+def test_a_cart_begun_since_the_last_order_need_not_have_heard_of_it(stage):
+    """Its row may be another than that which the order came out of: that one was erased."""
+    stage.placed()
+    assert stage.checkout(last_order=None, cart_id="begun since").buttons == ["checkout:collect"]
+
+
+def test_a_dialogue_of_an_earlier_version_does_not_know_the_cart_of_its_last_order(stage):
+    stage.placed()
+    known = stage.desk.dialogue(stage.conversation)
+    stage.desk.dialogues[stage.conversation] = replace(known, last_cart="")
+    assert stage.checkout(last_order=None, cart_id="begun since").happened(e.CartAsked)
 
 
 def test_short_stock_is_named_with_a_way_on(stage):

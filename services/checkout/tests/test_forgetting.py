@@ -6,13 +6,20 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 from panier_checkout import db, forgetting
+from panier_checkout.desk import Desk, Trade
 from panier_checkout.dialogue import Dialogue
+from panier_checkout.draft import Draft
+from panier_checkout.loops import conversations_loop
 from panier_checkout.order import Order
+from panier_checkout.provider_calls import ProviderCalls
 from panier_common.contracts.events import Address, Customer, Fulfilment, Line
+from panier_common.erasing import Eraser, Erasing, ErasureDue
 from panier_common.postgres import Pool, create_pool
 
+from .stage import WORDS, FixedShops
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-THEIRS, OTHERS = "100:FR.77", "100:FR.88"
+THEIRS, OTHERS, PLACING = "100:FR.77", "100:FR.88", "100:FR.99"
 
 
 @pytest.fixture
@@ -50,7 +57,32 @@ async def test_what_was_begun_meanwhile_stays_whole(pool: Pool) -> None:
     under_way = order("B1", "paid")
     async with pool.acquire() as connection:
         await db.save_orders(connection, [under_way, replace(order("B2", "expired"), note="")])
-        await db.save_dialogues(connection, [Dialogue(THEIRS)])
-        await forgetting.erase(connection, [THEIRS])
+        await db.save_dialogues(connection, [Dialogue(THEIRS, last_order="id-B1")])
+        assert await forgetting.erase(connection, [THEIRS]) == {THEIRS}
         assert await db.load_all_orders(connection, [THEIRS]) == [under_way]
         assert (await db.load_dialogues(connection, [THEIRS])).keys() == {THEIRS}
+
+
+async def test_what_was_confirmed_meanwhile_keeps_its_timer_and_is_not_left_to_a_person(pool: Pool) -> None:
+    """An order that is to expire, and a draft whose stock may be held, each in a conversation that was to be erased."""
+    frozen = Draft("cart", 1, "shop", "100", Customer("FR.99"), (), "EUR", "", NOW, stage="frozen", draft_id="d")
+    begun = [Dialogue(THEIRS, last_order="id-B1", person=True), Dialogue(PLACING, draft=frozen, person=True)]
+    ended = Dialogue(OTHERS, person=True)
+    trade = Trade(FixedShops({}), WORDS, {})
+    eraser = Eraser(conversations_loop(trade, ProviderCalls(pool, {}, 1.0)), forgetting.erase)
+    due = [ErasureDue(one, (one[4:],), NOW) for one in (THEIRS, OTHERS, PLACING)]
+    async with pool.acquire() as connection:
+        await db.save_orders(connection, [order("B1", "awaiting_payment"), order("B2", "expired", OTHERS)])
+        await db.save_dialogues(connection, [*begun, ended])
+        for one in due:
+            await connection.execute(
+                "INSERT INTO timer (loop, home, key, due_at, ce_type, value) "
+                "VALUES ('checkout.conversations', 3, $1, now(), 't', $2)",
+                one.conversation,
+                f'{{"conversation":"{one.conversation}"}}'.encode(),
+            )
+        async with connection.transaction():
+            await eraser.loop().save(connection, Erasing(Desk(), due=due, homes={3}))
+        assert {row["key"] for row in await connection.fetch("SELECT key FROM timer")} == {THEIRS, PLACING}
+        left = await db.load_dialogues(connection, [THEIRS, OTHERS, PLACING])
+        assert left == {one.conversation: replace(one, person=False) for one in begun}

@@ -4,6 +4,8 @@ import pytest
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 
+PLACES = [m.Location(1.0, 2.0), m.Form("address", '{"values":{"street":"12 rue des Lilas"}}')]
+
 
 def test_free_text_that_nobody_waits_for_is_the_catalogue_s(stage):
     (enquiry,) = stage.say("vous avez du pain ?").happened(e.EnquiryRaised)
@@ -21,6 +23,24 @@ def test_free_text_is_the_console_s_while_a_person_answers(stage):
     assert stage.say("encore moi").happened(e.EnquiryRaised)[0].owner == "console"
     floor(False, 3)
     assert stage.say("encore moi").happened(e.EnquiryRaised)[0].owner == "catalog"
+
+
+def test_only_presses_are_answered_while_a_person_answers(stage):
+    stage.checkout((e.Line("gateau", "Gâteau", 2, 1000),)).press("checkout:deliver").sent()
+    stage.play(e.FloorChanged(stage.conversation, "bakery", True, 1, stage.now))
+    (enquiry,) = stage.say("12 rue des Lilas, mais plutôt demain ?").happened(e.EnquiryRaised)
+    assert (enquiry.owner, stage.messages) == ("console", [])
+    for content in PLACES:
+        assert stage.send(content).effects == []
+    assert "catalog:menu" in stage.say("commandes").buttons
+    stage.play(e.FloorChanged(stage.conversation, "bakery", False, 2, stage.now))
+    assert stage.say("12 rue des Lilas").buttons[0].startswith("checkout:confirm:")
+
+
+@pytest.mark.parametrize("content", PLACES)
+def test_a_place_that_nobody_asked_for_is_left_to_the_person_who_answers(stage, content):
+    stage.play(e.FloorChanged(stage.conversation, "bakery", True, 1, stage.now))
+    assert stage.send(content).effects == []
 
 
 def test_a_typed_title_of_the_last_message_is_a_press(stage):
@@ -62,7 +82,7 @@ def test_a_contract_word_is_answered_and_the_question_stays_open(stage):
     assert stage.say("12 rue des Lilas").buttons[0].startswith("checkout:confirm:")
 
 
-@pytest.mark.parametrize("content", [m.Location(1.0, 2.0), m.Form("address", "{}")])
+@pytest.mark.parametrize("content", PLACES)
 def test_a_place_that_nobody_asked_for_gets_a_friendly_answer(stage, content):
     assert "catalog:menu" in stage.send(content).buttons
 

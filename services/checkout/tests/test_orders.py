@@ -134,7 +134,8 @@ def test_the_shop_moves_a_paid_order_on_and_the_customer_is_told(stage):
     ("moves", "refused", "lawful"),
     [
         ([], "accepted", "paid, cancelled, expired"),
-        ([], "paid", "awaiting_payment: cancelled"),
+        ([], "paid", "paid, cancelled, expired; paid comes by itself, with the payment"),
+        ([], "placed", "paid, cancelled, expired"),
         (["paid"], "paid", "accepted"),
         (["paid"], "cancelled", "refunded"),
         (["paid", "ready"], "accepted", "on_the_way, completed, refunded"),
@@ -181,10 +182,21 @@ def test_a_refund_gives_back_what_was_paid(stage):
     order = stage.placed()
     stage.told(order)
     assert refund(stage, order).code == ""
-    assert stage.happened(e.OrderRefunded)[0].refunded_minor == 820
+    [refunded] = stage.happened(e.OrderRefunded)
+    assert (refunded.refunded_minor, refunded.sold_minor, refunded.lines) == (820, 0, ())
     assert (stage.order.state, stage.order.payment_state) == ("refunded", "refunded")
     assert "8,20 €" in stage.text
     assert refund(stage, order, "r2").code == "unlawful_move"
+
+
+def test_an_order_to_be_paid_on_collection_that_nobody_fetches_was_never_sold(make_stage, stage):
+    other = make_stage(shop=replace(stage.shop, payment_provider="on_collection"))
+    order = other.placed()
+    assert advance(other, order, "accepted").code == ""
+    assert refund(other, order).code == ""
+    [ended] = other.happened(e.OrderRefunded)
+    assert (ended.refunded_minor, ended.sold_minor, ended.lines) == (0, order.total_minor, order.lines)
+    assert other.order.payment_state == "none"
 
 
 def test_an_order_paid_on_collection_goes_all_the_way(make_stage, stage):

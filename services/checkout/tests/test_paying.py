@@ -135,7 +135,7 @@ NOTIFICATIONS = st.lists(
 OTHER = st.sampled_from(["cancel", "overdue", "halfway", "accepted", "refunded", "none"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(NOTIFICATIONS, st.lists(OTHER, max_size=12))
 def test_never_paid_twice_nor_for_another_amount(make_stage, notifications, others):
     """Whatever is notified, repeated, reordered and pressed in between: at most one sale of the total."""
@@ -167,7 +167,7 @@ def test_never_paid_twice_nor_for_another_amount(make_stage, notifications, othe
         assert stage.order.paid_minor == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(LAWFUL)), max_size=10))
 def test_an_order_never_goes_back(make_stage, moves):
     order = make_stage().placed()

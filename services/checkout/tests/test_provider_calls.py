@@ -110,7 +110,7 @@ async def _waits(figures: Any) -> bool:
 
 
 async def test_an_order_expires_only_once_the_provider_closed_it(kafka: str, database: Database) -> None:
-    async with stand(kafka, database, seconds=2.0) as (counter, till), counter.working():
+    async with stand(kafka, database, seconds=5.0) as (counter, till), counter.working():
         order = await placed(counter)
         await link(counter)
         till.failing = 2
@@ -128,7 +128,7 @@ async def test_an_order_expires_only_once_the_provider_closed_it(kafka: str, dat
 
 
 async def test_what_was_paid_while_the_provider_was_away_is_a_sale(kafka: str, database: Database) -> None:
-    async with stand(kafka, database, seconds=1.0) as (counter, till), counter.working():
+    async with stand(kafka, database, seconds=5.0) as (counter, till), counter.working():
         order = await placed(counter)
         await link(counter)
         till.states[f"session-{order.order_id}"] = "paid"
@@ -172,8 +172,8 @@ async def test_an_order_whose_conversation_ended_gets_its_link_in_the_other(kafk
 
 async def test_a_call_that_was_broken_off_is_made_again_by_the_next_owner(kafka: str, database: Database) -> None:
     async with stand(kafka, database) as (counter, till):
-        till.slow_seconds = 0.9
-        async with counter.working():
+        till.slow_seconds = 8.0
+        async with counter.working(call_seconds=8.0):
             await placed(counter)
 
             async def asked() -> bool:

@@ -9,10 +9,12 @@ from panier_common.contracts import events as e
 from .counter import Counter, eventually, opened, placed
 from .stage import SHOP
 
+Database = Callable[[str], Awaitable[str]]
+
 
 @pytest.fixture
-async def counter(kafka: str, database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Counter]:
-    """Both loops and the admin port, running; the shop gives 5 s to pay."""
+async def counter(kafka: str, database: Database) -> AsyncIterator[Counter]:
+    """Both loops and the admin port, running."""
     async with opened(kafka, await database("panier_checkout")) as one, one.working():
         yield one
 
@@ -53,25 +55,26 @@ async def test_an_order_is_placed_paid_once_advanced_and_shown(counter: Counter)
     assert [type(event) for event in counter.heard].count(e.OrderPlaced) == 1
 
 
-async def test_an_unpaid_order_expires_and_late_money_is_kept(counter: Counter) -> None:
-    order = await placed(counter)
-    expired = await counter.hears(e.OrderExpired)
-    assert expired.order_id == order.order_id
-    late, lost = f"late-{counter.who}", f"lost-{counter.who}"
-    await counter.pay(order.order_id, late)
-    await counter.pay("nobody's", lost)
+async def test_an_unpaid_order_expires_and_late_money_is_kept(kafka: str, database: Database) -> None:
+    async with opened(kafka, await database("panier_checkout"), seconds=5.0) as counter, counter.working():
+        order = await placed(counter)
+        expired = await counter.hears(e.OrderExpired)
+        assert expired.order_id == order.order_id
+        late, lost = f"late-{counter.who}", f"lost-{counter.who}"
+        await counter.pay(order.order_id, late)
+        await counter.pay("nobody's", lost)
 
-    async def kept() -> Any:
-        _, problems = await counter.ask("GET", "/payment-problems")
-        reasons = {problem["notification_id"]: problem["reason"] for problem in problems}
-        return (reasons[late], reasons[lost]) if {late, lost} <= reasons.keys() else None
+        async def kept() -> Any:
+            _, problems = await counter.ask("GET", "/payment-problems")
+            reasons = {problem["notification_id"]: problem["reason"] for problem in problems}
+            return (reasons[late], reasons[lost]) if {late, lost} <= reasons.keys() else None
 
-    assert await eventually("both problems", kept) == ("expired", "unknown_order")
-    _, ours = await counter.ask("GET", f"/payment-problems?shop={SHOP.shop}")
-    assert [(one["notification_id"], one["number"]) for one in ours] == [(late, order.number)]
-    _, shown = await counter.ask("GET", f"/orders/{order.order_id}")
-    assert (shown["state"], shown["paid_minor"]) == ("expired", 0)
-    assert shown["payment_problem"]["notification_id"] == late
+        assert await eventually("both problems", kept) == ("expired", "unknown_order")
+        _, ours = await counter.ask("GET", f"/payment-problems?shop={SHOP.shop}")
+        assert [(one["notification_id"], one["number"]) for one in ours] == [(late, order.number)]
+        _, shown = await counter.ask("GET", f"/orders/{order.order_id}")
+        assert (shown["state"], shown["paid_minor"]) == ("expired", 0)
+        assert shown["payment_problem"]["notification_id"] == late
 
 
 async def test_refusals_are_problems_with_a_way_on(counter: Counter) -> None:

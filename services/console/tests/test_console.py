@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +21,7 @@ from panier_common.contracts import inbound as m
 from panier_common.contracts import outbound as o
 from panier_common.event import LANGUAGE, OWNER, decode, from_wire, inbound_id
 from panier_common.kafka import Producer, apply_topics
+from panier_common.ports import free_port
 from panier_common.topics import FLOOR
 
 TOKEN = "a-token-for-tests"
@@ -33,7 +33,7 @@ class Console:
     """The service's process, asked over HTTP."""
 
     def __init__(self, kafka: str, database: str, log: Path) -> None:
-        self.port, self.page = _free_port(), _free_port()
+        self.port, self.page = free_port(), free_port()
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -71,6 +71,10 @@ class Console:
         found: list[dict[str, Any]] = await self.ask(f"/internal/messages?phone_number_id={NUMBER}&customer={customer}")
         return found
 
+    async def failed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self.ask(f"/internal/messages/failed?phone_number_id={NUMBER}")
+        return found
+
 
 class World:
     """What the other services publish about one customer."""
@@ -100,14 +104,16 @@ class World:
         await self._producer.publish(sent, str(uuid4()), at, "sender")
         return message_id, wamid
 
-    async def is_given_up(self, text: str, said: str) -> str:
+    async def is_given_up(self, text: str, said: str, wamid: str = "") -> str:
         """Our id of a message that the sender could not send."""
         message_id = str(uuid4())
         request = e.MessageRequested(
             NUMBER, self.conversation, SHOP, self.customer, o.packed(o.TextMessage(body=text)), "news"
         )
         await self._producer.publish(request, message_id, AT, "checkout")
-        failed = e.MessageFailed(self.conversation, NUMBER, message_id, "text", 131026, "undeliverable", AT, said=said)
+        failed = e.MessageFailed(
+            self.conversation, NUMBER, message_id, "text", 131026, "undeliverable", AT, wamid, said=said
+        )
         await self._producer.publish(failed, str(uuid4()), AT, "sender")
         return message_id
 
@@ -155,13 +161,6 @@ async def console(
     finally:
         service.process.kill()
         service.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _shop() -> e.ShopConfigured:
@@ -227,6 +226,26 @@ async def test_why_a_message_failed_is_told_in_the_senders_words(console: Consol
 
     (failed,) = await until("the failure is kept", is_told)
     assert failed == _message(message_id, "out", "Your order is ready.", "10:00:00", "failed") | {"why": said}
+    (told,) = [x for x in await console.failed() if x["id"] == message_id]
+    assert told["customer"] == {"user_id": world.user_id, "wa_id": None}
+    assert (told["conversation"], told["text"]) == (world.conversation, "Your order is ready.")
+    assert told["why"] == said
+
+
+async def test_what_was_given_up_and_arrived_after_all_is_no_failure(console: Console, world: World) -> None:
+    lost, arrived = await world.is_given_up("One.", "Lost."), await world.is_given_up("Two.", "Lost?", "wamid.two")
+
+    async def both() -> bool:
+        return {lost, arrived} <= {x["id"] for x in await console.failed()}
+
+    await until("both failures are told", both)
+    await world.status("wamid.two", "delivered")
+
+    async def one() -> bool:
+        return arrived not in {x["id"] for x in await console.failed()}
+
+    await until("the one that was delivered is no failure any more", one)
+    assert lost in {x["id"] for x in await console.failed()}
 
 
 async def test_a_person_is_called_and_hands_the_conversation_back(console: Console, world: World, kafka: str) -> None:
@@ -252,7 +271,12 @@ async def test_a_person_is_called_and_hands_the_conversation_back(console: Conso
     assert done == {"conversation": world.conversation, "person": False}
     assert await console.ask("/internal/conversations/hand-back", talk) == done
     assert await console.ask(f"/internal/inbox?shop={SHOP}") == []
-    called, back = await world.floors(kafka)
+
+    async def are_both_told() -> list[e.FloorChanged]:
+        floors = await world.floors(kafka)
+        return floors if len(floors) == 2 else []
+
+    called, back = await until("the floor to be told twice", are_both_told)
     assert (called.person, back.person, back.version) == (True, False, called.version + 1)
     assert len(await is_called()) == 1, "a picture was answered while a person had the floor"
 

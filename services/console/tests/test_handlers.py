@@ -141,6 +141,13 @@ def test_a_number_of_no_shop_is_answered_by_nobody() -> None:
     assert handlers.answer(QUIET, message(PICTURE, shop=None), "fr") == handlers.Decision(QUIET)
 
 
+def test_what_was_said_to_a_group_waits_for_nobody() -> None:
+    to_a_group = msgspec.structs.replace(message(m.Text("alors ?")), group_id="Y2FwaV9ncm91cDox")
+    quiet = msgspec.structs.replace(CALLED, unanswered_since=None)
+    assert handlers.keep(quiet, to_a_group).unanswered_since is None
+    assert handlers.keep(quiet, message(m.Text("alors ?"))).unanswered_since == AT
+
+
 def test_every_message_leaves_the_ids_it_showed() -> None:
     before = Inbox(CONVERSATION, NUMBER)
     inbox = handlers.keep(before, message(m.Order("1"), customer=Customer("FR.1")))

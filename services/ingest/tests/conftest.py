@@ -149,7 +149,7 @@ async def topics(kafka: str) -> str:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def publisher(topics: str) -> AsyncIterator[Publisher]:
-    made = Publisher(Producer(topics, "ingest-tests"), PUBLISHED, acknowledge_seconds=2.0)
+    made = Publisher(Producer(topics, "ingest-tests"), PUBLISHED, acknowledge_seconds=20.0)
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(30):
         while made.trouble() is not None:  # noqa: ASYNC110 - probes ask, nobody tells

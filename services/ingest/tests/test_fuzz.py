@@ -75,7 +75,7 @@ def test_no_webhook_breaks_the_translator(way: str, webhooks: dict[str, bytes]) 
         rounds += 1
 
         @seed(time.time_ns())
-        @settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=200, database=None, suppress_health_check=list(HealthCheck))
         @given(given_bodies)
         def run(body: bytes) -> None:
             take(body, links)

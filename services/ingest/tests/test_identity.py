@@ -182,7 +182,7 @@ LIVES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LIVES)
 def test_every_conversation_begun_is_told_to_go_on_as_the_present_one(life: list[bytes]) -> None:
     """Follow the merges from any conversation of a linked customer: one ends them all."""
@@ -206,7 +206,7 @@ def test_every_conversation_begun_is_told_to_go_on_as_the_present_one(life: list
                 assert last(one) == last(other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LIVES, st.randoms())
 def test_replicas_that_have_read_the_same_links_agree(life: list[bytes], chance: Any) -> None:
     door = Door()

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from panier_common import web
 
 PAID = {"id": "note-1", "order_id": "0b7c", "state": "paid", "minor": 880, "currency": "EUR"}
 
@@ -67,6 +68,23 @@ async def test_the_simulated_provider_is_there_only_when_a_shop_uses_it(door: An
 
 async def test_a_notification_too_large_is_refused(door: Any, sign: Any) -> None:
     assert (await notify(door, sign, b"x" * 4_000_000)).status == 413
+
+
+async def test_the_time_of_an_answer_is_counted_under_the_route(
+    door: Any, sign: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(web, "took", lambda *about: times.append(about))
+    body = json.dumps(PAID).encode()
+    await notify(door, sign, body)
+    await notify(door, sign, body, secret="wrong")
+    await door.send("GET", "/webhooks/whatsapp?hub.verify_token=wrong")
+    assert [about[:3] for about in times] == [
+        ("/webhooks/payments/{provider}", "POST", 200),
+        ("/webhooks/payments/{provider}", "POST", 401),
+        ("/webhooks/whatsapp", "GET", 403),
+    ]
+    await door.records(1)
 
 
 async def test_only_post_is_allowed(door: Any) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,15 +21,10 @@ from panier_cli.engines import Engine, kafka, wait_until_answering
 from panier_common.contracts.events import ShopConfigured
 from panier_common.event import from_wire
 from panier_common.kafka import Producer, apply_topics
+from panier_common.ports import free_port
 from panier_common.topics import INBOUND
 
 ACKNOWLEDGE_SECONDS = 3.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -67,7 +67,7 @@ def check_nothing_is_lost(document: Any) -> None:
 def test_no_mutation_loses_a_message(webhooks: dict[str, bytes]) -> None:
     documents = [json.loads(body) for body in webhooks.values()]
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(mutated(documents))
     def run(document: Any) -> None:
         if isinstance(document, dict):
@@ -76,7 +76,7 @@ def test_no_mutation_loses_a_message(webhooks: dict[str, bytes]) -> None:
     run()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(TEXT, ANYTHING, max_size=4))
 def test_any_object_is_kept(document: dict[str, Any]) -> None:
     check_nothing_is_lost(document)
@@ -98,7 +98,7 @@ def test_the_shortcut_gives_what_the_careful_way_gives(webhooks: dict[str, bytes
             patch.setattr(envelope, "_usual", lambda *_: None)
             return updates_of(body, {}, NOW)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.sampled_from(documents) | mutated(documents))
     def run(document: Any) -> None:
         if isinstance(document, dict):

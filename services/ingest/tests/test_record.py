@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from panier_common.contracts.events import MessageReceived, ShopConfigured
+from panier_common.contracts.inbound import Text
 from panier_common.event import from_wire
 from panier_ingest.envelope import updates_of
 from panier_ingest.record import record_of
@@ -57,6 +58,16 @@ def test_nobody_answers_for_a_number_of_no_shop(make_webhook: Any) -> None:
     found = headers(make_webhook(text("bonjour")), None)
     assert "panier_owner" not in found
     assert "panier_language" not in found
+
+
+def test_nobody_answers_what_was_said_to_a_group(make_webhook: Any, shop: ShopConfigured) -> None:
+    """Kept as every message, with its words; but what was said there is no word to this shop alone."""
+    body = make_webhook({**text("bonjour"), "group_id": "Y2FwaV9ncm91cDox"})
+    update, *_ = updates_of(body, {NUMBER: shop}, NOW)
+    assert isinstance(update.event, MessageReceived)
+    assert (update.event.content, update.event.shop) == (Text("bonjour"), "bakery")
+    assert update.event.group_id == "Y2FwaV9ncm91cDox"
+    assert not {"panier_owner", "panier_language"} & headers(body, shop).keys()
 
 
 def test_the_headers_are_cloudevents(make_webhook: Any, shop: ShopConfigured) -> None:

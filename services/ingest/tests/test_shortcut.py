@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from panier_ingest import door as door_module
 from panier_ingest.shortcut import SMALL_BYTES, _Webhook
 
 LONG = ("Expect: 100-continue",)  # what sends a request the ordinary way, and changes nothing else
@@ -88,6 +89,21 @@ async def test_both_ways_answer_alike(
     if case == "good":
         one, other = await door.records(2)
         assert (one.key, one.value, one.headers) == (other.key, other.value, other.headers)
+
+
+async def test_both_ways_are_timed_as_one_endpoint(
+    door: Any, connection: Connection, monkeypatch: pytest.MonkeyPatch, sign: Any, make_webhook: Any
+) -> None:
+    times: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(door_module, "took", lambda *about: times.append(about))
+    body = make_webhook(text("wamid.timed"))
+    for headers in ((), LONG):
+        connection.send(request(body, sign(body), *headers))
+        connection.send(request(body, "", *headers))
+        assert [(await connection.answer())[0] for _ in range(2)] == [200, 401]
+    assert [about[:3] for about in times] == [("/webhooks/whatsapp", "POST", status) for status in (200, 401)] * 2
+    assert all(0 < about[3] < 10 for about in times)
+    await door.records(2)
 
 
 async def test_a_body_in_pieces_is_one_webhook(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from panier_common.contracts import events as e
+from panier_common.topics import CART, ORDER
 from panier_sales.counting import (
     REMEMBERED_CARTS,
     Counted,
@@ -14,10 +15,13 @@ from panier_sales.counting import (
     ShopDay,
     Sold,
     apply,
+    close,
     count,
     day_of,
+    is_over,
     place_of,
     producer_of,
+    reopen,
     total,
 )
 
@@ -90,6 +94,12 @@ def test_an_order_paid_on_collection_is_sold_when_placed() -> None:
 def test_a_cancelled_order_paid_on_collection_is_taken_back() -> None:
     cancelled = e.OrderCancelled(CONVERSATION, SHOP, "o1", "shop", AT, "EUR", 880, LINES)
     assert all_counted(order_placed(state="placed"), cancelled).sold == {"EUR": Sold(0, 0, 0)}
+
+
+def test_an_order_that_nobody_came_to_pay_and_collect_is_taken_back() -> None:
+    """Once accepted it cannot be cancelled: the shop ends it as refunded, and nothing had been paid."""
+    ended = e.OrderRefunded(CONVERSATION, SHOP, "o1", "EUR", 0, AT, 880, LINES)
+    assert all_counted(order_placed(state="placed"), ended).sold == {"EUR": Sold(0, 0, 0)}
 
 
 def test_a_cancelled_order_that_nobody_paid_changes_nothing() -> None:
@@ -201,6 +211,36 @@ def test_the_sum_over_partitions_is_the_sum_of_everything(events: list[Counted],
     events = [event for event in events if not isinstance(event, e.CheckoutRequested | e.CartChanged)]
     parts = [all_counted(*events[n::partitions]) for n in range(partitions)]
     assert total(parts) == total([all_counted(*events)])
+
+
+@given(RECORDS, st.data())
+def test_closed_days_count_no_repeat_and_all_that_is_new(
+    drawn: list[tuple[str, int, Counted]], data: st.DataObject
+) -> None:
+    """Each record is of one of two days of a partition, which are closed on the way and told some of it again."""
+    records = [(data.draw(st.integers(0, 1)), record) for record in numbered(drawn)]
+    end = data.draw(st.integers(0, len(records)))
+    start = data.draw(st.integers(0, end))
+    # Of its carts a closed day knows the number alone.
+    new = [(of, r) for of, r in records[end:] if not isinstance(r[2], e.CheckoutRequested | e.CartChanged)]
+    days, former = [take(ShopDay(), [r for of, r in records[:end] if of == day]) for day in (0, 1)], ShopDay()
+    for day in data.draw(st.permutations([0, 1])):
+        days[day], former = close(days[day], former)
+    for day in (0, 1):
+        found = take(reopen(days[day], former), [r for of, r in (*records[start:end], *new) if of == day])
+        assert total([found]) == total([take(ShopDay(), [r for of, r in (*records[:end], *new) if of == day])])
+
+
+def test_a_day_of_which_nothing_was_counted_begins_without_the_numbers_of_others() -> None:
+    assert reopen(ShopDay(), ShopDay(seen={"t|cart/1": 17})) == ShopDay()
+
+
+def test_a_day_is_over_when_none_of_its_records_can_still_wait() -> None:
+    ended, longest_kept = datetime(2026, 11, 23, tzinfo=UTC), max(CART.longest_kept_ms, ORDER.longest_kept_ms)
+    read_last = ended + timedelta(days=1, milliseconds=longest_kept)
+    # The last of its records and the first of the day that ends it may be counted by clocks a day apart.
+    by = [(read_last + timedelta(days=n)).date().isoformat() for n in (1, 2)]
+    assert [is_over("2026-11-23", day) for day in by] == [False, True]
 
 
 def test_time_of_day_plays_no_part() -> None:

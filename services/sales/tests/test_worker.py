@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,15 +21,18 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from panier_common.contracts import events as e
 from panier_common.event import SEQUENCE, caused_id, cloud_headers, decode, encode, to_wire
 from panier_common.kafka import apply_topics, partition_of
-from panier_common.topics import DEFAULT_PARTITIONS, SALES, TOPIC_OF, key_of
+from panier_common.topics import CHANGELOGS, DEFAULT_PARTITIONS, SALES, TOPIC_OF, key_of
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 SHOP = f"boulangerie-{uuid4().hex[:8]}"  # the broker may be shared with other tests
 DAY = "2026-11-23"
 AT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+LATER = AT + timedelta(days=14)
 NUMBER = "106540352242922"
 PURCHASES = 500
+ALL = 3000
+SESSION_SECONDS = 10
 TOKEN = "a-token-for-tests"
 LINES = (e.Line("CRO-1", "Croissant", 3, 160),)
 
@@ -105,6 +108,7 @@ class Sales:
             "PANIER_ADMIN_TOKEN": TOKEN,
             "PANIER_SALES_ADMIN_HOST": "127.0.0.1",
             "PANIER_SALES_ADMIN_PORT": str(self.port),
+            "PANIER_SALES_STALL_SECONDS": "15",
         }
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
@@ -114,6 +118,16 @@ class Sales:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "panier_sales"], env=self._environment, stdout=log, stderr=log
             )
+
+    def keep(self) -> None:
+        """As whoever keeps it does: start it anew when it found itself standing still, and for nothing else."""
+        if self.process is not None and self.process.poll() is not None:
+            assert "StandsStillError" in self.log.read_text(), "it ended by itself"
+            self.start()
+
+    def tell(self, sign: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(sign)
 
     def end(self, sign: signal.Signals, seconds: float = 20) -> int:
         assert self.process is not None
@@ -140,7 +154,7 @@ class Sales:
         return bool((await self.get("/readyz")).get("ready", False))
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 150) -> None:
     async with asyncio.timeout(seconds):
         while not await true():  # noqa: ASYNC110 (another process is asked)
             await asyncio.sleep(0.1)
@@ -249,6 +263,43 @@ async def test_what_was_counted_is_there_after_a_restart(journal: Journal, sales
     assert everything == [before]
 
 
+async def test_counts_to_the_cent_through_a_stop_longer_than_its_session(journal: Journal, sales: Sales) -> None:
+    """Woken up, it works on what it has until it learns that others have its partitions, and takes them over anew."""
+    sales.start()
+    await until(sales.is_ready)
+    async with shopping(journal, PURCHASES, ALL):
+        await until(lambda: _has_counted(sales, PURCHASES + 100))
+        sales.tell(signal.SIGSTOP)
+        await asyncio.sleep(SESSION_SECONDS + 2)
+        sales.tell(signal.SIGCONT)
+        await until(sales.is_ready)
+    await until(lambda: _has_counted(sales, ALL))  # for a moment it tells how it stood before the stop
+    await until(lambda: _is_level(sales))
+    assert await sales.sales() == document(ALL)
+
+
+async def test_a_closed_day_counts_nothing_twice_after_a_kill(kafka: str, journal: Journal, sales: Sales) -> None:
+    sales.start()
+    await until(sales.is_ready)
+    later = [e.OrderPaid(f"{NUMBER}:FR.{n}", SHOP, f"p{n}", "EUR", 480, LINES, LATER) for n in range(100)]
+    values: dict[bytes, bytes] = {}
+    async with AIOKafkaConsumer(CHANGELOGS[0].name, bootstrap_servers=kafka, auto_offset_reset="earliest") as consumer:
+
+        async def all_closed() -> bool:
+            await journal.publish("checkout.conversations", *later)
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                values.update((r.key, r.value) for r in records if f"|{DAY}|{SHOP}".encode() in r.key)
+            return len(values) == DEFAULT_PARTITIONS and not any(b"seen" in value for value in values.values())
+
+        await until(all_closed)
+    sales.end(signal.SIGKILL)
+    sales.start()
+    await until(sales.is_ready)
+    await journal.publish_late(300)
+    await until(lambda: _is_level(sales))
+    assert await sales.sales() == document(ALL)
+
+
 async def test_an_unknown_shop_is_refused_with_those_there_are(journal: Journal, sales: Sales) -> None:
     sales.start()
     await until(sales.is_ready)
@@ -258,6 +309,7 @@ async def test_an_unknown_shop_is_refused_with_those_there_are(journal: Journal,
 
 
 async def _has_counted(sales: Sales, paid: int) -> bool:
+    sales.keep()
     return await sales.paid() >= paid
 
 
@@ -277,6 +329,7 @@ async def _is_published(kafka: str) -> bool:
 
 async def _is_level(sales: Sales) -> bool:
     """Every record was counted and committed, as the broker tells it."""
+    sales.keep()
     status = await sales.get("/status")
     lag = status.get("lag", {})
     return bool(status.get("ready")) and len(lag) == 2 and not any(one["records"] for one in lag.values())

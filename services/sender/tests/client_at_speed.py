@@ -30,7 +30,7 @@ from panier_sender.graph import Graph
 from panier_sender.happenings import CallFinished
 from panier_sender.line import Entry
 from panier_sender.pacing import Pacing
-from panier_sender.rates import LATE_SECONDS, USED_SHARE
+from panier_sender.rates import LATE_SECONDS, USED_SHARE, Opening
 from panier_sender.schedule import Schedule
 from panier_sender.tokens import Tokens
 from panier_sender.uploads import Uploads
@@ -53,6 +53,8 @@ RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length
 class StandIn(asyncio.Protocol):
     """Answers every request of known length after a while; just enough of HTTP/1.1 for that."""
 
+    seconds = ANSWER_SECONDS
+
     def __init__(self) -> None:
         self._buffer = b""
 
@@ -67,7 +69,7 @@ class StandIn(asyncio.Protocol):
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
-            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._transport.write, RESPONSE)
+            asyncio.get_running_loop().call_later(self.seconds, self._transport.write, RESPONSE)
 
 
 async def serve(authority: Path) -> None:
@@ -150,7 +152,7 @@ async def measure(port: int, authority: Path, seconds: float) -> Measured:
             Pacing(4000, 2000),
             schedule,
             NO_UPLOADS,
-            calls_limit=1000,
+            opening=Opening(1000),
             claim_seconds=5,
         )
         running = asyncio.create_task(dispatcher.run(desk.submit))

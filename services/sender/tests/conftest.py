@@ -243,11 +243,10 @@ class World:
     async def publish(self, event: Event, event_id: str = "", headers: dict | None = None) -> None:
         await self.producer.publish(event, event_id or str(uuid.uuid4()), datetime.now(UTC), "cart", headers or {})
 
-    async def report(self, message_id: str, status: str = "sent", **more) -> None:
+    async def report(self, message_id: str, status: str = "sent", wamid: str = "", **more) -> None:
+        wamid = wamid or f"wamid.{message_id}"
         await self.publish(
-            DeliveryChanged(
-                self.number, f"wamid.{message_id}", status, datetime.now(UTC), message_id=message_id, **more
-            )
+            DeliveryChanged(self.number, wamid, status, datetime.now(UTC), message_id=message_id, **more)
         )
 
     async def configure(self) -> None:
@@ -321,7 +320,7 @@ class World:
             await db.close()
 
     def process(self, **environment: str) -> subprocess.Popen:
-        """A sender as a process of its own."""
+        """A sender as a process of its own; what it logs is shown where its test fails."""
         return subprocess.Popen(
             [sys.executable, "-m", "panier_sender"],
             env={
@@ -334,7 +333,6 @@ class World:
                 "PANIER_GRAPH_URL": self.graph.url,
                 **environment,
             },
-            stdout=subprocess.DEVNULL,
         )
 
 

@@ -18,12 +18,14 @@ from panier_common.contracts.events import (
 )
 from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import Received
+from panier_common.read_progress import Progress
 from panier_sender.errors import RULES, Class
 from panier_sender.failing import Letter
-from panier_sender.handlers import decide
+from panier_sender.handlers import FAILED, decide
 from panier_sender.happenings import CallFinished
-from panier_sender.journal import InDoubt, Journal, Progress, Sent
-from panier_sender.line import Entry
+from panier_sender.journal import InDoubt, Journal, Sent
+from panier_sender.line import READY, Entry
+from panier_sender.loops import concerned
 from panier_sender.pacing import Pacing
 from panier_sender.window import Window
 
@@ -76,18 +78,28 @@ class Desk:
             windows_known=self.windows_known,
             shops={NUMBER: SHOP},
         )
-        journal.sent = {id: sent for id, sent in self.sent.items() if id not in {e.id for e in self.table}}
-        by_conversation: defaultdict[str, list[Entry]] = defaultdict(list)
-        for entry in self.table:
-            by_conversation[entry.conversation].append(entry)
-        for entries in by_conversation.values():
-            journal.fill(entries[: LINE_LIMIT + 1], LINE_LIMIT)
-        journal.windows = dict(self.windows)
+        self.load(journal, [event.event if isinstance(event, Asked) else event for event in events])
         journal.progress = {HOME: self.progress}
         for event in events:
             self.take(decide(journal, received(event, self.now)))
         self.save(journal)
         return journal
+
+    def load(self, journal: Journal, events: list[object]) -> None:
+        """No more than the loop does: what is missing in a batch is missing here."""
+        told = [event for event in events if isinstance(event, DeliveryChanged)]
+        failed = {event.message_id for event in told if event.status == FAILED}
+        journal.sent = {id: sent for id, sent in self.sent.items() if id in failed}
+        wanted = concerned(events, journal.sent.values())
+        named = {event.message_id for event in told}
+        wanted |= {entry.conversation for entry in self.table if entry.id in named or entry.state == READY}
+        by_conversation: defaultdict[str, list[Entry]] = defaultdict(list)
+        for entry in self.table:
+            if entry.conversation in wanted:
+                by_conversation[entry.conversation].append(entry)
+        for entries in by_conversation.values():
+            journal.fill(entries[: LINE_LIMIT + 1], LINE_LIMIT)
+        journal.windows = {one: window for one, window in self.windows.items() if one in wanted}
 
     def take(self, effects) -> None:
         for effect in effects:
@@ -101,7 +113,9 @@ class Desk:
         gone = {id for id in journal.finished if id in journal.loaded}
         for id in gone & {id for id, wamid in journal.finished.items() if wamid}:
             e = journal.loaded[id]
-            self.sent[id] = Sent(id, e.conversation, e.phone_number_id, e.kind, e.origin, e.template)
+            self.sent[id] = Sent(
+                id, e.conversation, e.phone_number_id, e.kind, e.origin, journal.finished[id], e.template
+            )
         for id in journal.forgotten:
             self.sent.pop(id, None)
         self.letters += journal.letters
@@ -158,13 +172,13 @@ class Asked:
         )
 
 
-def status(message_id: str, name: str = "sent", code: int | None = None) -> DeliveryChanged:
+def status(message_id: str, name: str = "sent", code: int | None = None, wamid: str = "") -> DeliveryChanged:
     errors = (DeliveryError(code),) if code else ()
-    return DeliveryChanged(NUMBER, "wamid.S", name, START, message_id, errors=errors)
+    return DeliveryChanged(NUMBER, wamid or f"wamid.{message_id}", name, START, message_id, errors=errors)
 
 
-def accept(desk: Desk, message_id: str) -> None:
-    desk.finish(message_id, Class.ACCEPTED, wamid=f"wamid.{message_id}")
+def accept(desk: Desk, message_id: str, wamid: str = "") -> None:
+    desk.finish(message_id, Class.ACCEPTED, wamid=wamid or f"wamid.{message_id}")
 
 
 def refuse(desk: Desk, message_id: str, code: int) -> None:

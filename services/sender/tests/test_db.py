@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from panier_common import timers
-from panier_common.contracts.events import Customer, DeliveryChanged, DeliveryError, MessageRequested
+from panier_common.contracts.events import Customer, DeliveryChanged, DeliveryError, MessageRequested, Template
 from panier_common.contracts.outbound import TextMessage, packed
 from panier_common.event import Received
 from panier_sender import db
 from panier_sender.errors import Class
+from panier_sender.handlers import forget_old
 from panier_sender.happenings import CallFinished, SweepDue, WorkDue
 from panier_sender.journal import Journal
 from panier_sender.loops import NUMBERS, Numbers
-from panier_sender.pacing import Pacing
+from panier_sender.pacing import Hold, Pacing
 from panier_sender.window import Window
 
 NUMBER = "106540352242922"
@@ -104,7 +106,7 @@ async def test_the_number_of_statements_does_not_grow(numbers, connection):
         counted["results"].add(len(seen))
         seen.clear()
         failed = [
-            DeliveryChanged(NUMBER, "wamid", "failed", datetime.now(UTC), r.id, errors=(DeliveryError(131026),))
+            DeliveryChanged(NUMBER, f"wamid.{r.id}", "failed", datetime.now(UTC), r.id, errors=(DeliveryError(131026),))
             for r in requests
         ]
         with connection.query_logger(count):
@@ -150,13 +152,69 @@ async def test_taking_over_puts_claims_in_doubt_and_sets_timers(numbers, connect
     assert {timer.key for timer in found} == {f"message:{first}", f"work:{NUMBER}"}
 
 
-async def test_old_sent_messages_are_forgotten(numbers, connection):
-    await batch(numbers, connection, [received(asked(f"{n}")) for n in range(2)])
-    old, young = (entry.id for entry in numbers._dispatcher.claimed)
+async def test_old_sent_messages_are_forgotten_however_many(numbers, connection, monkeypatch):
+    monkeypatch.setattr(db, "SWEEP_LIMIT", 2)
+    await batch(numbers, connection, [received(asked(f"{n}")) for n in range(6)])
+    *old, young = (entry.id for entry in numbers._dispatcher.claimed)
     await batch(numbers, connection, results(numbers))
-    await connection.execute("UPDATE sent SET sent_at = now() - interval '9 days' WHERE id = $1", old)
-    await batch(numbers, connection, [received(SweepDue())])
+    await connection.execute("UPDATE sent SET sent_at = now() - interval '9 days' WHERE id = ANY($1)", old)
+    sweep = received(SweepDue())
+    waits = []
+    for _ in range(3):
+        journal = await batch(numbers, connection, [sweep])
+        waits += [effect.after_seconds for effect in forget_old(journal, sweep, sweep.event)]
+    assert waits == [0, 0, 600]
     assert [row["id"] for row in await connection.fetch("SELECT id FROM sent")] == [young]
+
+
+async def test_a_template_that_goes_late_joins_the_line_that_its_customer_has_by_now(numbers, connection):
+    """Neither the status nor its message, which is sent, shows that line: it is loaded all the same."""
+    news, stopped = (
+        received(replace(asked(customer), lane="news", template=Template("order_ready", "fr", ("A-12",))))
+        for customer in ("1", "2")
+    )
+    await batch(numbers, connection, [news, stopped])
+    await batch(numbers, connection, results(numbers))
+    behind = received(asked("1"))
+    await batch(numbers, connection, [behind])
+    await db.save_windows(connection, {f"{NUMBER}:2": Window(datetime.now(UTC), stopped=True)})
+    late = [
+        DeliveryChanged(NUMBER, f"wamid.{r.id}", "failed", datetime.now(UTC), r.id, errors=(DeliveryError(131047),))
+        for r in (news, stopped)
+    ]
+    await batch(numbers, connection, [received(event) for event in late])
+    line = "SELECT id, state, undelivered FROM message ORDER BY position"
+    assert [tuple(row) for row in await connection.fetch(line)] == [
+        (behind.id, "claimed", ""),
+        (news.id, "queued", f"wamid.{news.id}"),
+    ]
+    await batch(numbers, connection, results(numbers))
+    (template,) = numbers._dispatcher.claimed
+    assert (template.id, template.kind) == (news.id, "template")
+
+
+async def test_a_template_is_kept_though_its_message_failed_in_the_batch_that_brought_its_acceptance(
+    numbers, connection
+):
+    news = received(replace(asked("1"), lane="news", template=Template("order_ready", "fr", ("A-12",))))
+    await batch(numbers, connection, [news])
+    wamid = f"wamid.{news.id}"
+    late = DeliveryChanged(NUMBER, wamid, "failed", datetime.now(UTC), news.id, errors=(DeliveryError(131047),))
+    await batch(numbers, connection, [*results(numbers), received(late)])
+    kept = "SELECT id, state, kind, undelivered FROM message"
+    assert [tuple(row) for row in await connection.fetch(kept)] == [(news.id, "claimed", "template", wamid)]
+    assert await connection.fetchval("SELECT count(*) FROM sent") == 0
+
+
+async def test_a_refused_text_leaves_its_wamid_to_its_template(numbers, connection):
+    """Told by a status before the call's answer."""
+    news = received(replace(asked("1"), lane="news", template=Template("order_ready", "fr", ("A-12",))))
+    await batch(numbers, connection, [news])
+    late = DeliveryChanged(NUMBER, "wamid.1", "failed", datetime.now(UTC), news.id, errors=(DeliveryError(131047),))
+    for _ in range(2):
+        await batch(numbers, connection, [received(late)])
+        kept = "SELECT state, kind, undelivered FROM message"
+        assert [tuple(row) for row in await connection.fetch(kept)] == [("claimed", "template", "wamid.1")]
 
 
 async def test_what_had_no_room_is_claimed_as_room_appears(connection):
@@ -182,6 +240,26 @@ async def test_what_a_former_owner_left_is_claimed_as_room_appears(connection):
         order += [entry.conversation for entry in numbers._dispatcher.claimed]
         await batch(numbers, connection, results(numbers))
     assert order == [f"{NUMBER}:{n}" for n in range(5)]
+
+
+async def test_what_a_former_owner_left_is_claimed_when_its_number_is_held_no_more(connection):
+    """A rebalance while Meta cannot be reached: who takes the number over must not forget that it has messages."""
+    left = Numbers(Pacing(0, 2), Silent(), timedelta(seconds=20))
+    await batch(left, connection, [received(asked(f"{n}")) for n in range(3)])
+    numbers = Numbers(Pacing(2, 2), Silent(), timedelta(seconds=20))
+    until = datetime.now(UTC) + timedelta(minutes=1)
+    numbers._pacing.holds[NUMBER] = Hold(until, Class.UNREACHED, "unreachable")
+    await batch(numbers, connection, [received(WorkDue(NUMBER, datetime.now(UTC)))])
+    assert numbers._dispatcher.claimed == []
+    assert numbers._pacing.servable(until - timedelta(seconds=1), []) == {}
+    assert numbers._pacing.servable(until, []) == {HOME: NUMBER}
+    numbers._pacing.release(NUMBER)
+    order = []
+    await batch(numbers, connection, [received(WorkDue(NUMBER, datetime.now(UTC)))])
+    while numbers._dispatcher.claimed:
+        order += [entry.conversation for entry in numbers._dispatcher.claimed]
+        await batch(numbers, connection, results(numbers))
+    assert order == [f"{NUMBER}:{n}" for n in range(3)]
 
 
 async def test_windows_are_kept(connection):

@@ -1,5 +1,6 @@
 """Until when tokens are good: what Meta says of each number, and what becomes of one that it does not answer about."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,29 @@ async def test_without_an_answer_the_last_one_stands_and_is_asked_for_again(
 
 async def test_a_number_without_a_token_is_not_answered_about(meta: Meta, monkeypatch: pytest.MonkeyPatch) -> None:
     assert meta.expiry is not None
+    started = meta.expiry.checked_at
+    assert started == pytest.approx(time.time(), abs=60), "an alert waits for an answer from the process's start"
     monkeypatch.delenv("TEST_TOKEN_B")
     meta.said = {"secret-a": good()}
     assert not await meta.expiry.ask()
-    assert meta.expiry.checked_at is None
+    assert meta.expiry.checked_at == started
+
+
+async def test_a_fault_with_one_token_is_outlived_and_told_without_it(
+    meta: Meta, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert meta.expiry is not None
+    ask = meta.expiry._graph.token_end
+
+    async def fail_for_first(token: str, seconds: float) -> float | None:
+        if token == "secret-a":
+            raise ValueError(token)
+        return await ask(token, seconds)
+
+    monkeypatch.setattr(meta.expiry._graph, "token_end", fail_for_first)
+    meta.said = {"secret-b": good(1_900_000_000)}
+    assert not await meta.expiry.ask()
+    assert meta.expiry.ends == {"2": 1_900_000_000}
+    said = capsys.readouterr()
+    assert "ValueError" in said.out
+    assert "secret-" not in said.out + said.err

@@ -3,15 +3,16 @@
 from collections import defaultdict
 from datetime import timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 from panier_common.contracts.events import MessageFailed, MessageSent
+from panier_common.read_progress import Progress
 from panier_sender.errors import Class
 from panier_sender.handlers import RETRIES
 from panier_sender.happenings import CallFinished, DelayDue, DoubtDue, WorkDue
-from panier_sender.journal import Progress
 from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY
 from panier_sender.pacing import Pacing
 from panier_sender.window import Window
@@ -96,7 +97,7 @@ def test_a_status_before_the_answer_proves_the_call_but_the_next_waits():
     desk.finish("a", Class.IN_DOUBT)
     (sent,) = desk.ended("a")
     assert isinstance(sent, MessageSent)
-    assert sent.wamid == "wamid.S"
+    assert sent.wamid == "wamid.a"
     assert set(desk.calls) == {"b"}
 
 
@@ -144,7 +145,35 @@ def test_a_failed_status_ends_a_doubt_as_failed():
     desk.finish("a", Class.IN_DOUBT)
     desk.batch(status("a", "failed", 131026))
     (failed,) = desk.ended("a")
-    assert (failed.code, failed.reason, failed.wamid) == (131026, "undeliverable", "wamid.S")
+    assert (failed.code, failed.reason, failed.wamid) == (131026, "undeliverable", "wamid.a")
+
+
+@pytest.mark.parametrize("code", [131016, 131056])
+def test_a_failed_status_may_end_a_doubt_with_another_try(code):
+    """The call's answer was missed; by the status it is the one that a call can have."""
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.finish("a", Class.IN_DOUBT)
+    desk.batch(status("a", "failed", code), status("a", "failed", code))
+    assert desk.state("a") == DELAYED
+    desk.fire("message:a")
+    accept(desk, "a")
+    assert [type(event) for event in desk.ended("a")] == [MessageSent]
+
+
+@pytest.mark.parametrize("code", [130429, 131031, 190])
+def test_a_failed_status_may_end_a_doubt_with_a_hold_of_the_number(code):
+    desk = Desk()
+    desk.batch(Asked("1", "a"))
+    desk.finish("a", Class.IN_DOUBT)
+    desk.batch(status("a", "failed", code), Asked("2", "b"))
+    assert (desk.calls, desk.published) == ({}, [])
+    desk.now = desk.pacing.holds[NUMBER].until
+    desk.batch(WorkDue(NUMBER, desk.now))
+    (probe,) = list(desk.calls)
+    accept(desk, probe)
+    desk.batch(WorkDue(NUMBER, desk.now))
+    assert {probe, *desk.calls} == {"a", "b"}
 
 
 def test_a_late_result_of_an_earlier_attempt_is_ignored():
@@ -300,7 +329,7 @@ class Interleavings(RuleBasedStateMachine):
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestInterleavings.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_delays_end_only_for_what_is_delayed():

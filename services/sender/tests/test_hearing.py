@@ -55,6 +55,14 @@ def test_a_number_of_no_shop_is_answered_by_nobody(hearing):
     assert hearing.receipts == []
 
 
+def test_what_is_said_to_a_group_opens_no_window_and_stops_nothing(hearing):
+    """Meta's 24 hours are those of the chat: a private message after it would be refused (131047)."""
+    said = message(m.Text("stop"), owner=None)
+    said.event = msgspec.structs.replace(said.event, group_id="Y2FwaV9ncm91cDox")
+    assert hear(hearing, said) == []
+    assert (hearing.changed, hearing.receipts) == ({}, [])
+
+
 @pytest.mark.parametrize("content", [m.Reaction("wamid.0", "👍"), m.Edit(), m.Revoke(), m.System("x")])
 def test_what_needs_no_answer_is_not_marked_read(hearing, content):
     hear(hearing, message(content, owner="console"))

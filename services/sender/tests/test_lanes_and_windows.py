@@ -2,14 +2,15 @@
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from panier_common.contracts.events import MessageFailed, MessageSent, Template
 from panier_sender.errors import Class
-from panier_sender.happenings import WorkDue
+from panier_sender.happenings import CallFinished, WorkDue
 from panier_sender.journal import InDoubt
-from panier_sender.line import DELAYED, DOUBT
+from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED
 from panier_sender.pacing import Pacing
+from panier_sender.rates import Opening
 from panier_sender.window import Window
 
 from .desk import NUMBER, START, Asked, Desk, accept, refuse, status
@@ -52,6 +53,15 @@ def test_numbers_share_the_process_fairly():
 def test_no_more_is_claimed_than_a_number_can_send_soon():
     pacing = Pacing(1000, 1000, lambda number: 20)
     assert pacing.budget().room_of("a", START) == 40
+
+
+def test_no_more_is_claimed_than_a_slow_meta_takes_in_time():
+    opening = Opening(512)
+    pacing = Pacing(1000, 1000, lambda number: 1000, worth=opening.claims)
+    assert pacing.budget().room == 24
+    for _ in range(100):
+        opening.answered(0.2)
+    assert pacing.budget().room == 324
 
 
 def test_nothing_is_claimed_before_shops_are_known():
@@ -148,9 +158,61 @@ def test_meta_may_say_later_that_the_window_was_closed():
     desk.batch(status("a", "failed", 131047), status("b", "failed", 131047))
     assert '"order_ready"' in desk.calls["a"].body
     assert [type(event) for event in desk.ended("b")] == [MessageSent, MessageFailed]
-    accept(desk, "a")
-    desk.batch(status("a", "failed", 131047))
+    accept(desk, "a", "wamid.template")
+    desk.batch(status("a", "failed", 131047, "wamid.template"))
     assert [type(event) for event in desk.ended("a")] == [MessageSent, MessageSent, MessageFailed]
+
+
+def test_what_is_told_again_of_a_message_is_not_taken_for_its_template():
+    """Meta repeats webhooks, keeps no order, and knows both by one id of ours."""
+    desk = Desk()
+    desk.batch(Asked("1", "a", "news", template=NEWS))
+    accept(desk, "a")
+    for _ in range(2):
+        desk.batch(status("a", "failed", 131047), status("a", "sent"), status("a", "failed", 131047))
+        assert desk.state("a") == CLAIMED
+    desk.finish("a", Class.IN_DOUBT)
+    desk.batch(status("a", "failed", 131047), status("a", "sent"))
+    assert desk.state("a") == DOUBT
+    desk.batch(status("a", "sent", wamid="wamid.template"))
+    desk.batch(status("a", "failed", 131047))
+    assert [event.wamid for event in desk.ended("a")] == ["wamid.a", "wamid.template"]
+
+
+def test_a_failure_that_comes_before_the_answer_is_not_taken_for_the_templates_either():
+    desk = Desk()
+    desk.batch(Asked("1", "a", "news", template=NEWS))
+    desk.batch(status("a", "failed", 131047))
+    assert '"order_ready"' in desk.calls["a"].body
+    desk.batch(status("a", "failed", 131047))
+    accept(desk, "a", "wamid.template")
+    assert [event.wamid for event in desk.ended("a")] == ["wamid.template"]
+
+
+def test_a_template_that_goes_late_waits_behind_the_customers_next_message_and_obeys_a_stop():
+    desk = Desk()
+    desk.batch(Asked("1", "a", "news", template=NEWS), Asked("2", "c", "news", template=NEWS))
+    accept(desk, "a")
+    accept(desk, "c")
+    desk.batch(Asked("1", "b"))
+    desk.windows[f"{NUMBER}:2"] = Window(START, stopped=True)
+    desk.batch(status("a", "failed", 131047), status("c", "failed", 131047))
+    assert set(desk.calls) == {"b"}
+    assert desk.state("a") == QUEUED
+    assert [getattr(event, "reason", "") for event in desk.ended("c")] == ["", "stopped"]
+    accept(desk, "b")
+    assert set(desk.calls) == {"a"}
+
+
+def test_a_template_goes_though_its_message_failed_in_the_batch_that_brought_its_acceptance():
+    desk = Desk()
+    desk.batch(Asked("1", "a", "news", template=NEWS))
+    call = desk.calls.pop("a")
+    accepted = CallFinished(call.conversation, NUMBER, "a", call.attempt, Class.ACCEPTED.value, desk.now, "wamid.a")
+    desk.batch(accepted, status("a", "failed", 131047))
+    assert desk.state("a") == CLAIMED
+    accept(desk, "a", "wamid.template")
+    assert [event.wamid for event in desk.ended("a")] == ["wamid.a", "wamid.template"]
 
 
 def test_a_doubt_can_be_left_to_a_person():
@@ -175,7 +237,6 @@ STATUSES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(before=STATUSES, after=STATUSES, answered=st.booleans())
 def test_statuses_in_any_order_and_however_often_end_a_message_once(before, after, answered):
     desk = Desk()

@@ -1,6 +1,8 @@
 """How much a number may send, and from whom that is known."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ UPGRADE = (
     b'"current_limit":"TIER_UNLIMITED","max_daily_conversations_per_business":"TIER_UNLIMITED"},'
     b'"field":"phone_number_quality_update"}'
 )
+RECORDED = Path(__file__).parents[3] / "tests" / "fixtures" / "whatsapp" / "pywa"
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ONBOARDING = UPGRADE.replace(b"THROUGHPUT_UPGRADE", b"ONBOARDING")
 
@@ -26,9 +29,18 @@ def test_an_upgrade_is_understood():
     assert told(changed(UPGRADE)) == ("15550783881", 1000)
 
 
+@pytest.mark.parametrize("name", ["text", "edit", "delete"])
+def test_a_number_beside_the_business_app_is_known_by_its_echoes(name):
+    (entry,) = json.loads((RECORDED / f"outgoing_message__{name}.json").read_bytes())["entry"]
+    (change,) = entry["changes"]
+    assert told(changed(json.dumps(change).encode(), change["field"])) == ("972123456789", 20)
+
+
 @pytest.mark.parametrize(
     "event",
     [
+        changed(b'{"value":{"message_echoes":[]}}', "smb_message_echoes"),
+        changed(b'{"value":{"metadata":{"display_phone_number":5}}}', "history"),
         changed(ONBOARDING),
         changed(UPGRADE, "account_update"),
         changed(b'{"value":{"event":"THROUGHPUT_UPGRADE"}}'),

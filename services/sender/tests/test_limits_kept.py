@@ -53,8 +53,9 @@ async def test_a_burst_to_one_customer_stays_within_the_pair_limit(world, graph,
         await until(lambda: world.results(asked[44]), 20)
     calls = graph.to("+33600000001")
     assert [call.text for call in calls] == [f"{n:02}" for n in range(len(calls))]
-    # The first of the burst is paid for after 6 s, within what the clocks of a timer's row add.
-    assert calls[44].began - calls[0].began >= 5.9
+    # The first of the burst is paid for 6 s after its claim. Its call may begin a good while later on a busy machine:
+    # that is what one of Meta's 45 is left for.
+    assert calls[44].began - calls[0].began >= 4.5
 
 
 async def test_the_next_owner_knows_what_customers_were_sent(world, graph, until):
@@ -67,7 +68,7 @@ async def test_the_next_owner_knows_what_customers_were_sent(world, graph, until
         await until(lambda: world.results(last), 30)
     calls = graph.to("+33600000001")
     assert len(calls) == 45
-    assert calls[44].began - calls[0].began >= 5.9
+    assert calls[44].began - calls[0].began >= 4.5
 
 
 async def test_outside_the_window_its_template_goes(world, graph, until):

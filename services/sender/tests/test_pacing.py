@@ -1,8 +1,10 @@
 """Room for claims, and numbers that have to wait."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from panier_sender.errors import RULES, Class, Rule
+from panier_sender.loops import Numbers
 from panier_sender.pacing import Budget, Pacing
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -109,6 +111,51 @@ def test_homes_given_up_are_not_looked_at():
     pacing.open([1])
     pacing.note_backlog("a", 1)
     assert set(pacing.servable(NOW, [])) == {1, 2}
+
+
+def test_a_number_that_comes_back_is_not_waited_for_by_a_probe_that_went_with_its_home():
+    pacing = Pacing(10, 10)
+    budget = pacing.budget()
+    budget.hold("a", "m1", SLOW, NOW)
+    budget.claim("a", "probe", "a:1", NOW)
+    pacing.commit(budget, [], [("probe", 1, "a")], NOW)
+    later = NOW + 2 * SECOND
+    assert pacing.budget().room_of("a", later) == 0
+    pacing.close([1])
+    pacing.forget([1])
+    pacing.open([1])
+    assert pacing.budget().room_of("a", later) == 1
+
+
+def test_what_was_claimed_while_its_home_went_takes_no_room():
+    """The batch began before and is committed after that: nobody hears what becomes of these calls."""
+    pacing = Pacing(10, 10)
+    budget = pacing.budget()
+    budget.hold("a", "m1", SLOW, NOW)
+    budget.claim("a", "probe", "a:1", NOW)
+    budget.claim("b", "m2", "b:1", NOW)
+    pacing.close([1])
+    pacing.forget([1])
+    pacing.commit(budget, [], [("probe", 1, "a"), ("m2", 2, "b")], NOW)
+    pacing.open([1])
+    assert pacing.budget().room == 9
+    assert pacing.budget().room_of("a", NOW + 2 * SECOND) == 1
+
+
+async def test_homes_are_forgotten_also_when_there_is_no_time_for_their_calls():
+    class Busy:
+        async def release(self, homes) -> None:
+            await asyncio.Event().wait()
+
+    pacing = Pacing(10, 10)
+    budget = pacing.budget()
+    budget.claim("a", "m1", "a:1", NOW)
+    pacing.commit(budget, [], [("m1", 1, "a")], NOW)
+    releasing = asyncio.ensure_future(Numbers(pacing, Busy(), timedelta(seconds=20)).loop().on_release([1]))
+    await asyncio.sleep(0)
+    releasing.cancel()
+    await asyncio.gather(releasing, return_exceptions=True)
+    assert pacing.budget().room == 10
 
 
 def test_room_that_results_are_about_to_give_back_counts():

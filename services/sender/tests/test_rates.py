@@ -1,5 +1,6 @@
 """Meta's two rates: of a number, and to one customer."""
 
+import heapq
 import random
 from bisect import bisect_left
 
@@ -139,11 +140,42 @@ def test_connections_open_in_turn():
     assert opening.room(0, 1.0) == FIRST_CALLS
     assert opening.room(FIRST_CALLS, 1.0) == 0
     for _ in range(500):
-        opening.answered()
+        opening.answered(0.2)
     assert opening.room(10, 2.0) == 90
     assert opening.room(0, 3.0) == 100
     assert opening.room(0, 60.0) == FIRST_CALLS, "after a pause they are closed"
-    opening.answered()
+    opening.answered(0.2)
     opening.unreached()
     assert opening.room(0, 60.0) == FIRST_CALLS
     assert Opening(5).room(0, 0.0) == 5  # never more than there may be
+
+
+def test_whoever_answers_too_slowly_is_asked_less():
+    """Fifty answers a second, three thousand messages at once; what is given up after 5 s is read all the same."""
+    opening, given_up_after, read_until = Opening(512), 5.0, 0.0
+    now, waited, calls = 0.0, [], []
+    for _ in range(3000):
+        while opening.room(len(calls), now) <= 0:
+            now, began, read = heapq.heappop(calls)
+            opening.answered(now - began) if read == now else opening.unanswered()
+        read_until = max(read_until, now) + 1 / 50
+        waited.append(read_until - now)
+        heapq.heappush(calls, (min(read_until, now + given_up_after), now, read_until))
+    assert max(waited) < given_up_after  # 20 s, and every second call in vain, while it was asked all the same
+    assert read_until == pytest.approx(3000 / 50), "it never had nothing to do"
+
+
+@pytest.mark.parametrize("one_in", [20, 100])
+def test_answers_lost_by_chance_leave_many_calls_at_once(one_in):
+    opening, allowed = Opening(512), []
+    for n in range(20_000):
+        opening.answered(0.2) if n % one_in else opening.unanswered()
+        allowed.append(opening.allowed)
+    assert sum(allowed) / len(allowed) > one_in
+
+
+def test_slow_answers_that_come_all_the_same_open_it_in_the_end():
+    opening = Opening(512)
+    for _ in range(30_000):
+        opening.answered(3.0)
+    assert opening.room(0, 0.0) > 200

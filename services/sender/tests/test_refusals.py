@@ -1,14 +1,22 @@
 """Every error code: its class, what the sender does about it, and what people are told."""
 
+import msgspec
 import pytest
-from panier_common.contracts.events import MessageFailed, MessageSent, Template
+from panier_common.contracts.events import Event, MessageFailed, MessageRequested, MessageSent, Template
+from panier_common.contracts.outbound import (
+    ButtonsMessage,
+    ProductListMessage,
+    ProductSection,
+    packed,
+    unpacked,
+)
 from panier_sender.errors import HOLDING, OURS, PERMISSION, REFUSED, RULES, WHAT_HAPPENS, Class, classify
 from panier_sender.failing import WORDS
 from panier_sender.handlers import RETRIES
 from panier_sender.happenings import MessageReturned, NumberReleased, WorkDue
 from panier_sender.line import DELAYED, READY
 
-from .desk import NUMBER, Asked, Desk, accept, refuse, status
+from .desk import NUMBER, START, Asked, Desk, accept, refuse, status
 
 NEWS = Template("order_ready", "fr", ("A-12",))
 
@@ -160,6 +168,45 @@ def test_a_closed_window_without_a_template_is_told(code):
     assert [type(event) for event in desk.ended("b")] == [MessageFailed], (
         "a template that is refused is not tried again"
     )
+
+
+PRODUCTS = ProductListMessage(
+    catalog_id="1", header="Pains", body="Nos pains", sections=(ProductSection(title="Pains", skus=("baguette",)),)
+)
+
+
+def refused_products(lane: str = "answer", code: int = 131009) -> tuple[Desk, list[Event]]:
+    """Meta's copy of the catalogue has none of them; what the sender published after that."""
+    desk, asked = Desk(), Asked("33612345678", "a", lane)
+    asked.event = msgspec.structs.replace(asked.event, message=packed(PRODUCTS))
+    desk.batch(asked)
+    refuse(desk, "a", code)
+    failed, *instead = desk.published
+    assert isinstance(failed, MessageFailed)
+    assert desk.letters, "a person can mend it"
+    return desk, instead
+
+
+def test_who_asked_for_products_that_whatsapp_does_not_show_is_not_left_without_an_answer():
+    desk, (instead,) = refused_products()
+    assert isinstance(instead, MessageRequested)
+    assert (instead.customer.wa_id, instead.lane, instead.answers_at) == ("33612345678", "answer", START)
+    message = unpacked(instead.message)
+    assert isinstance(message, ButtonsMessage)
+    assert message.body.startswith("Les produits ne peuvent pas s’afficher")
+    assert [button.id for button in message.buttons] == ["console:person", "checkout:orders"]
+
+    again = Asked("33612345678", "b")
+    again.event = instead
+    desk.published.clear()
+    desk.batch(again)
+    refuse(desk, "b", 131009)
+    assert [type(event) for event in desk.published] == [MessageFailed], "that answer has no other one behind it"
+
+
+@pytest.mark.parametrize(("lane", "code"), [("reminder", 131009), ("news", 131009), ("answer", 131005)])
+def test_nobody_else_is_told_of_products(lane, code):
+    assert refused_products(lane, code)[1] == []
 
 
 def test_every_class_of_the_table_is_explained_and_tested():

@@ -44,6 +44,42 @@ def test_numbers_take_turns_when_calls_are_short():
     assert first == {"a": 10, "b": 10, "c": 10}
 
 
+def test_a_number_with_tokens_left_has_nothing_to_wait_for():
+    schedule = Schedule(lambda number: 80)
+    schedule.put("a", 0, "first", 0.0)
+    assert schedule.waits(0.0) == {"a": 0.0}
+    called(schedule, 0.0, 1)
+    assert schedule.waits(0.0) == {"a": 0.0}, "a message may be late a little, and so the next one goes at once"
+    assert schedule.waits(60.0) == {"a": 0.0}, "what is unused is not saved, and nothing is owed"
+
+
+def test_what_one_more_message_would_wait_is_what_it_then_waits():
+    schedule = Schedule(lambda number: 10)
+    for n in range(20):
+        schedule.put("a", 0, n, 0.0)
+    for _ in range(5):
+        called(schedule, schedule.next_at(), 1)
+    now = schedule.next_at()
+    foretold = now + schedule.waits(now)["a"]
+    schedule.put("a", 0, "one more", now)
+    while (at := schedule.next_at()) is not None:
+        last = at
+        called(schedule, at, 1)
+    assert last == pytest.approx(foretold, abs=0.05)
+
+
+def test_a_number_that_meta_refused_waits_longer_and_others_do_not():
+    schedule = Schedule(lambda number: 80)
+    for number in ("a", "b"):
+        for n in range(80):
+            schedule.put(number, 0, n, 0.0)
+    before = schedule.waits(0.0)
+    schedule.slow("a", 0.0)
+    after = schedule.waits(0.0)
+    assert after["a"] == pytest.approx(2 * before["a"], abs=0.05)
+    assert after["b"] == before["b"]
+
+
 def test_a_slow_number_holds_back_no_other():
     schedule = Schedule({"slow": 1, "fast": 1000}.__getitem__)
     for n in range(100):

@@ -129,7 +129,7 @@ async def test_a_late_failed_status_is_told_once(world, until):
         await until(lambda: world.results(message_id))
         await world.report(message_id, "sent")
         for _ in range(2):
-            await world.report(message_id, "failed", errors=(DeliveryError(131026),))
+            await world.report(message_id, "failed", wamid="wamid.OUT1", errors=(DeliveryError(131026),))
         after = await world.ask("33600000002", "done")
         await until(lambda: world.results(after))
         await until(lambda: len(world.results(message_id)) == 2)
@@ -164,7 +164,7 @@ async def test_a_timed_out_call_is_settled_by_its_status_or_sent_again(world, gr
             await never.wait()
 
     graph.answer = swallow_first
-    async with world.sender(claim_seconds=0.5, doubt_seconds=2):
+    async with world.sender(claim_seconds=2, doubt_seconds=8):
         proven = await world.ask("33600000001", "one")
         next_one = await world.ask("33600000001", "two")
         lost = await world.ask("33600000002", "three")

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from types import FrameType
 
 import structlog
 import uvicorn
 
-from panier_simulator.connections import Bounds, bounded
+from panier_simulator.arrivals import Arrivals
+from panier_simulator.connections import Bounds, bounded, listen
 from panier_simulator.hub import Hub
 from panier_simulator.settings import Settings
 from panier_simulator.web import build_app, build_exchange
@@ -32,12 +32,6 @@ class Server(uvicorn.Server):
         if self._loop:
             self._loop.call_soon_threadsafe(self._hub.close)
         super().handle_exit(sig, frame)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
 
 
 def log_as_json(level: str) -> None:
@@ -67,7 +61,7 @@ def main() -> int:
         log.error("cannot start", setting="PANIER_SHOPS", path=str(settings.shops_file), why=repr(error))
         return 1
     try:
-        listener = listen(settings.simulator_host, settings.simulator_port)
+        listeners = listen(settings.simulator_host, settings.simulator_port)
     except OSError as error:
         log.error("cannot start", setting="PANIER_SIMULATOR_PORT", port=settings.simulator_port, why=repr(error))
         return 1
@@ -76,18 +70,18 @@ def main() -> int:
         log_level="warning",
         access_log=False,
         server_header=False,
-        http=bounded(Bounds(connections=10_000, body_bytes=100 * 1024 * 1024)),
+        http=bounded(Bounds(connections=10_000, body_bytes=100 * 1024 * 1024), Arrivals),
         ws="none",
         headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
         proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
-    host, port = listener.getsockname()[:2]
+    host, port = listeners[0].getsockname()[:2]
     log.info("simulator starts", host=host, port=port)
     # uvicorn raises the signal that ended it again; by then there is nothing left to interrupt.
     for end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(end, lambda *_: None)
-    Server(config, exchange.hub).run([listener])
+    Server(config, exchange.hub).run(listeners)
     log.info("simulator stopped")
     return 0
 

@@ -118,7 +118,8 @@ def _chat_routes(routes: APIRouter, exchange: Exchange) -> None:
                 if remaining <= 0 or exchange.hub.closed:
                     break
                 try:
-                    await asyncio.wait_for(queue.get(), remaining)
+                    async with asyncio.timeout(remaining):
+                        await queue.get()
                 except TimeoutError:
                     break
         return [message.document() for message in messages]
@@ -172,7 +173,8 @@ async def _stream(exchange: Exchange) -> AsyncIterator[str]:
     with exchange.hub.reading() as queue:
         while not exchange.hub.closed:
             try:
-                event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    event = await queue.get()
                 yield f"data: {json.dumps(event)}\n\n"
             except TimeoutError:
                 yield ": still here\n\n"

@@ -114,7 +114,8 @@ class Courier:
         """Returns when the shop's door has taken it, or after so long."""
         future = self._taken[hook.id] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             pass
         finally:

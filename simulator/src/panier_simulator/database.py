@@ -59,10 +59,12 @@ CREATE TABLE IF NOT EXISTS template (
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 # Columns that files of earlier versions lack.
-ADDED = {
-    "message": ("fault_key", "TEXT NOT NULL DEFAULT ''"),
-    "media": ("inbound", "INTEGER NOT NULL DEFAULT 0"),
-}
+ADDED = (
+    ("message", "fault_key", "TEXT NOT NULL DEFAULT ''"),
+    ("media", "inbound", "INTEGER NOT NULL DEFAULT 0"),
+    ("message", "waited", "REAL NOT NULL DEFAULT 0"),
+    ("message", "told_at", "REAL"),
+)
 
 
 class Database:
@@ -74,7 +76,7 @@ class Database:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
-        for table, (column, kind) in ADDED.items():
+        for table, column, kind in ADDED:
             if column not in {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         self._commit_due = False

@@ -175,7 +175,7 @@ class Exchange:
 
     # Messages of shops
 
-    def accept(self, shop: Shop, number: Number, body: Json, plan: CallPlan = NO_PLAN) -> Accepted:
+    def accept(self, shop: Shop, number: Number, body: Json, plan: CallPlan = NO_PLAN, waited: float = 0.0) -> Accepted:
         """A request that passed `requests.judge`, on its way to the phone. Raises GraphError."""
         if plan.refusal is not None:
             raise refusal(plan.refusal)
@@ -197,7 +197,7 @@ class Exchange:
         state, error = ("failed", failure.in_status()) if failure else ("sent", None)
         with self.store.together():
             message = self.store.add_message(
-                wamid, phone_number_id, customer.id, "out", now, state, body, error, plan.key
+                wamid, phone_number_id, customer.id, "out", now, state, body, error, plan.key, waited
             )
             first = self._report(message, customer)
         self._tell(message)
@@ -319,10 +319,12 @@ class Exchange:
         return changed
 
     def _webhook_taken(self, hook: Hook) -> None:
-        """A customer's message has its second tick once the shop's door has taken it."""
+        """A customer's message has its second tick once the shop's door has taken it; a status has told the shop."""
         direction, _, wamid = hook.about.partition("/")
         if direction == "in" and (message := self.store.message(wamid)) and message.state == "sent":
             self._set_state(message, "delivered")
+        elif direction == "out":
+            self.store.note_told(wamid, self.clock.now())
         elif direction == "pay":
             self.hub.tell({"event": "payment"}, hook.about)
 

@@ -63,7 +63,7 @@ class MessageCalls:
                 exchange.counts.receipts += 1
                 exchange.read_by_shop(number, judged["message_id"], "typing_indicator" in judged)
                 return JSONResponse({"success": True})
-            accepted = exchange.accept(shop, number, judged, plan)
+            accepted = exchange.accept(shop, number, judged, plan, getattr(request.state, "waited", 0.0))
         except GraphError as error:
             self._note_refusal(phone_number_id, body, error)
             raise
@@ -111,7 +111,8 @@ async def _hang(request: Request, seconds: float) -> None:
             pass
 
     try:
-        await asyncio.wait_for(gone(), seconds)
+        async with asyncio.timeout(seconds):
+            await gone()
     except (TimeoutError, ClientDisconnect):
         return
 

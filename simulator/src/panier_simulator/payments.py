@@ -1,6 +1,7 @@
 """The simulated payment provider: a page where a customer pays or refuses, and its signed notifications.
 
-It believes the amount of its link, as it stands for a provider that a shop gave the amount to before.
+It believes the amount of its link, `/pay/<currency>/<minor>/<order>`, as it stands for a provider that a shop gave
+the amount to before.
 """
 
 import asyncio
@@ -49,8 +50,12 @@ def payment_routes(exchange: Exchange) -> APIRouter:
         return HTMLResponse(html, headers=PAGE_HEADERS)
 
     @routes.get("/pay/{order_id}")
-    async def pay_page(order_id: str, request: Request) -> Response:
-        return show(order_id, _amount(request.url.query) or _amount_of_link(exchange, order_id))
+    async def pay_page(order_id: str) -> Response:
+        return show(order_id, _amount_of_link(exchange, order_id))
+
+    @routes.get("/pay/{currency}/{minor}/{order_id}")
+    async def pay_page_of_amount(currency: str, minor: str, order_id: str) -> Response:
+        return show(order_id, _amount(currency, minor))
 
     @routes.post("/pay/{order_id}")
     async def pay(order_id: str, request: Request) -> Response:
@@ -86,24 +91,24 @@ async def notify(exchange: Exchange, order_id: str, payment: Payment) -> bool:
     with exchange.hub.reading(about) as taken:
         exchange.courier.send("payment", f"pay/{order_id}", about, json.dumps(document).encode())
         try:
-            await asyncio.wait_for(taken.get(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await taken.get()
         except TimeoutError:
             return False
     return True
 
 
-def _amount(query: str) -> tuple[int, str] | None:
-    fields = parse_qs(query)
-    minor, currency = fields.get("minor", [""])[0], fields.get("currency", [""])[0].upper()
+def _amount(currency: str, minor: str) -> tuple[int, str] | None:
     if minor.isascii() and minor.isdigit() and len(currency) == 3 and currency.isascii() and currency.isalpha():
-        return int(minor), currency
+        return int(minor), currency.upper()
     return None
 
 
 def _amount_of_link(exchange: Exchange, order_id: str) -> tuple[int, str] | None:
     """From the newest link that a shop sent for this order."""
     link = exchange.store.newest_link_with(order_id)
-    return _amount(urlsplit(link).query) if link else None
+    *_, currency, minor, _ = ("", "", *urlsplit(link or "").path.split("/"))
+    return _amount(currency, minor)
 
 
 def _money(minor: int, currency: str) -> str:

@@ -30,7 +30,8 @@ class Customer:
 class Message:
     """`in` goes from customer to shop (Meta's webhook message), `out` the other way (the Graph request).
 
-    `fault_key` names it to the faults that its statuses may meet.
+    `fault_key` names it to the faults that its statuses may meet. `waited` is for how long, in seconds, its request
+    had been here when it was read.
     """
 
     seq: int
@@ -43,6 +44,7 @@ class Message:
     body: Json
     error: Json | None = None
     fault_key: str = ""
+    waited: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -156,15 +158,16 @@ class Store(BusinessStore):
         body: Json,
         error: Json | None = None,
         fault_key: str = "",
+        waited: float = 0.0,
     ) -> Message:
         sql = (
-            "INSERT INTO message (wamid, number, customer, direction, at, state, body, error, fault_key)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO message (wamid, number, customer, direction, at, state, body, error, fault_key, waited)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         problem = json.dumps(error) if error else None
-        values = (wamid, number, customer, direction, at, state, json.dumps(body), problem, fault_key)
+        values = (wamid, number, customer, direction, at, state, json.dumps(body), problem, fault_key, waited)
         seq = self._write(sql, *values).lastrowid or 0
-        message = Message(seq, wamid, number, customer, direction, at, state, body, error, fault_key)
+        message = Message(seq, wamid, number, customer, direction, at, state, body, error, fault_key, waited)
         if direction == "in":
             self._last_from[customer, number] = at
         elif message.kind in ORDER_KINDS:
@@ -212,6 +215,10 @@ class Store(BusinessStore):
         problem = json.dumps(error) if error else None
         return self._write(sql, state, problem, message.wamid, message.state).rowcount == 1
 
+    def note_told(self, wamid: str, at: float) -> None:
+        """When the shop's door first took a status of its message."""
+        self._write("UPDATE message SET told_at = ? WHERE wamid = ? AND told_at IS NULL", at, wamid)
+
     def on_their_way(self) -> list[Message]:
         """Messages of shops that had not reached the phone when the simulator stopped."""
         sql = "SELECT * FROM message WHERE direction = 'out' AND state = 'sent' ORDER BY seq"
@@ -221,10 +228,10 @@ class Store(BusinessStore):
         """What shops sent, in the order in which it was accepted, without contents."""
         sql = (
             "SELECT seq, wamid, number, customer, at, state, json_extract(body, '$.biz_opaque_callback_data'),"
-            " json_extract(error, '$.code') FROM message"
+            " json_extract(error, '$.code'), waited, told_at FROM message"
             " WHERE direction = 'out' AND seq > ?1 AND (?2 IS NULL OR number = ?2) ORDER BY seq LIMIT ?3"
         )
-        names = ("seq", "wamid", "number", "customer", "at", "state", "callback", "code")
+        names = ("seq", "wamid", "number", "customer", "at", "state", "callback", "code", "waited", "told_at")
         return [dict(zip(names, row, strict=True)) for row in self._all(sql, after, number, limit)]
 
     def newest_link_with(self, text: str) -> str | None:
@@ -287,6 +294,6 @@ class Store(BusinessStore):
 
 
 def _message(row: tuple[Any, ...]) -> Message:
-    seq, wamid, number, customer, direction, at, state, body, error, fault_key = row
+    seq, wamid, number, customer, direction, at, state, body, error, fault_key, waited, _ = row
     problem = json.loads(error) if error else None
-    return Message(seq, wamid, number, customer, direction, at, state, json.loads(body), problem, fault_key)
+    return Message(seq, wamid, number, customer, direction, at, state, json.loads(body), problem, fault_key, waited)

@@ -19,7 +19,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from panier_cli.engines import free_port
+from panier_common.ports import free_port
 from programs import cluster_pin, cluster_programs, module_folder
 
 ZONES = ("a", "b", "c")

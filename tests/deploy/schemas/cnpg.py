@@ -55,6 +55,13 @@ INITDB = struct(
     postInitApplicationSQLRefs=REFERENCES,
     postInitTemplateSQLRefs=REFERENCES,
 )
+RECOVERY = struct(
+    source=TEXT,
+    database=TEXT,
+    owner=TEXT,
+    secret=NAME,
+    recoveryTarget=struct(targetTime=TEXT, targetLSN=TEXT, backupID=TEXT, exclusive=FLAG),
+)
 SYNCHRONOUS = struct(
     "method", "number", method=of("any", "first"), number=COUNT, dataDurability=of("required", "preferred")
 )
@@ -94,7 +101,8 @@ CLUSTER = struct(
     resources=struct(requests=AMOUNTS, limits=AMOUNTS),
     affinity=AFFINITY,
     postgresql=POSTGRESQL,
-    bootstrap=struct(initdb=INITDB),
+    bootstrap=struct(initdb=INITDB, recovery=RECOVERY),
+    externalClusters=several(struct("name", name=TEXT, plugin=PLUGIN)),
     managed=struct(roles=several(ROLE)),
     plugins=several(PLUGIN),
     monitoring=struct(

@@ -83,7 +83,8 @@ def _running(
 @asynccontextmanager
 async def _engines(folder: DataFolder, screen: Screen, env: Mapping[str, str]) -> AsyncIterator[Databases]:
     """The stack's engines without its services: databases and topics are made where they are missing."""
-    from panier_cli.engines import free_port
+    from panier_common.ports import free_port
+
     from panier_cli.stack.databases import on
     from panier_cli.stack.local import running
 

@@ -36,17 +36,18 @@ def show(number: Number, customer: Customer, as_json: AsJson = False) -> None:
 _FIELDS = ("id", "direction", "kind", "text", "at", "state")
 
 
-@messages.callback()
-def _messages() -> None:
-    """Keeps `list` a word of its own while it is the only command."""
-
-
 @messages.command("list")
 def list_messages(number: Number, customer: Customer, as_json: AsJson = False) -> None:
     """List a conversation, both directions, with the state of each message."""
     found = internal_api().get("console", path("messages"), phone_number_id=number, customer=customer)
     # Why a message failed is a sentence for people; programs rely on these six.
     put([{name: m[name] for name in _FIELDS} for m in found] if as_json else found, as_json, _conversation)
+
+
+@messages.command()
+def failed(number: Number, as_json: AsJson = False) -> None:
+    """List the messages that did not reach their customers, and why: the newest first."""
+    put(internal_api().get("console", path("messages", "failed"), phone_number_id=number), as_json, _failed)
 
 
 @conversations.command()
@@ -65,6 +66,17 @@ def hand_back(number: Number, customer: Customer, as_json: AsJson = False) -> No
     key = {"Idempotency-Key": str(uuid.uuid4())}
     done = internal_api().send("console", "POST", path("conversations", "hand-back"), talk, key)
     put(done, as_json, lambda done: [f"{done['conversation']}: the machine answers again"])
+
+
+def _failed(found: list[dict[str, Any]]) -> Iterable[Any]:
+    if not found:
+        yield "every message reached its customer, as far as WhatsApp told"
+        return
+    rows = (
+        (at(one["at"]), one["customer"]["user_id"] or one["customer"]["wa_id"], one["kind"], one["text"], one["why"])
+        for one in found
+    )
+    yield table(("when (UTC)", "customer", "kind", "text", "why"), rows)
 
 
 def _waiting(found: list[dict[str, Any]]) -> Iterable[Any]:

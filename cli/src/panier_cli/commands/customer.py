@@ -112,12 +112,14 @@ def last_copies(now: datetime, backup_days: int) -> list[tuple[str, datetime]]:
 
 
 def _records(found: Found, holdings: Holdings, *, shown: bool) -> dict[str, list[Any]]:
+    from panier_cli.broker import refusals
     from panier_cli.commands.topics import broker
     from panier_cli.customer_records import records_of
 
+    address = broker()
     orders = [row["order_id"] for row in holdings.get("checkout", {}).get("orders", [])]
-    with _reading(shown=shown) as progress:
-        return asyncio.run(records_of(broker(), found, orders, progress))
+    with refusals(address, "with --no-topics all else is exported"), _reading(shown=shown) as progress:
+        return asyncio.run(records_of(address, found, orders, progress))
 
 
 @contextmanager

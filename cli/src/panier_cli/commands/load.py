@@ -165,10 +165,7 @@ def _secret(env: Mapping[str, str]) -> str:
     """The first of those that sign webhooks. Never an option: others see a command's words."""
     from panier_cli.stack.environment import given, has
 
-    try:
-        secret = given(env, SECRET).partition(",")[0].strip() if has(env, SECRET) else ""
-    except OSError as error:
-        raise Refused("bad_setting", f"{SECRET}_FILE cannot be read: {error}") from error
+    secret = given(env, SECRET).partition(",")[0].strip() if has(env, SECRET) else ""
     if not secret:
         raise Refused("no_secret", "there is no secret to sign with", f"set {SECRET}, or {SECRET}_FILE", USAGE)
     return secret

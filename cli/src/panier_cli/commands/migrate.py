@@ -47,17 +47,6 @@ def _chosen(names: list[str] | None) -> dict[str, str]:
 
 
 async def _migrate(urls: dict[str, str]) -> dict[str, list[str]]:
-    from panier_common import postgres
+    from panier_cli.stack.databases import bring_up_to_date
 
-    applied = {}
-    for name, url in urls.items():
-        try:
-            applied[name] = await postgres.migrate(url, f"panier_{name}")
-        except postgres.RoleMissingError as error:
-            raise Refused("no_role", f"{name}: {error}") from error
-        except postgres.AWAY as error:
-            if not postgres.is_about_the_url(error):
-                raise
-            hint = "nothing was changed in this database"
-            raise Refused("no_database", f"{name}: {postgres.why_away(error)}", hint) from error
-    return applied
+    return {name: await bring_up_to_date(name, url) for name, url in urls.items()}

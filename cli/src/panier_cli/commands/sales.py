@@ -53,10 +53,18 @@ def verify(
 
 
 def settled_differences(api: InternalApi, wait: float) -> list[dict[str, Any]]:
-    """What differs still after this time: what was sold a moment ago may be on its way to sales."""
-    until = time.monotonic() + wait
-    while (found := _differences(api)) and time.monotonic() < until:
+    """What differs still after this time: what was sold a moment ago may be on its way to sales.
+
+    A shop that sells meanwhile differs at every look; only what was the same at the last two of them is reported.
+    """
+    from panier_cli.sales_check import lasting
+
+    until, found = time.monotonic() + wait, _differences(api)
+    while found:
         time.sleep(_AGAIN_SECONDS)
+        before, found = found, _differences(api)
+        if time.monotonic() >= until:
+            return lasting(before, found)
     return found
 
 

@@ -24,7 +24,8 @@ def list_templates(shop: Shop, as_json: AsJson = False) -> None:
     """List the templates that Meta has of a shop's business account."""
     from panier_cli import templates as meta
 
-    found = meta.account_of(shop, _shops_file(), os.environ).listed()
+    file = _shops_file()
+    found = meta.account_of(meta.shop_of(shop, file), file, os.environ).listed()
     columns = ("id", "name", "language", "status", "category", "rejected_reason")
     put([{name: one.get(name) for name in columns} for one in found], as_json, _listed)
 
@@ -34,8 +35,10 @@ def apply(file: File, shop: Shop, as_json: AsJson = False) -> None:
     """Create and change templates at Meta as a file has them; exit 1 when one was refused."""
     from panier_cli import templates as meta
 
-    wanted = meta.read(file)
-    done = meta.apply(meta.account_of(shop, _shops_file(), os.environ), wanted)
+    wanted, shops_file = meta.read(file), _shops_file()
+    speaker = meta.shop_of(shop, shops_file)
+    done = meta.apply(meta.account_of(speaker, shops_file, os.environ), wanted)
+    done["lacking"] = meta.lacking(speaker, wanted)
     put(done, as_json, _applied)
     if done["refused"]:
         raise typer.Exit(FAILED)
@@ -57,6 +60,8 @@ def _applied(done: dict[str, Any]) -> Iterable[Any]:
         for one in done[what]:
             status = f" ({one['status']})" if one.get("status") else ""
             yield f"{one['name']} {one['language']}: {what}{status}"
+    for one in done["lacking"]:
+        yield f"{one['name']} {one['language']}: the shop speaks this language, and the file does not have it"
     if done["refused"]:
         yield table(
             ("name", "language", "why"), ((one["name"], one["language"], one["reason"]) for one in done["refused"])

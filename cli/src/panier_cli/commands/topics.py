@@ -28,11 +28,17 @@ def _group() -> None:
 def apply(
     as_json: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Of new topics: as many as the others have, else 12.")
+    ] = None,
+    replication: Annotated[
+        int | None, typer.Option(min=1, help="Copies of new topics: on each broker, on three at most.")
+    ] = None,
 ) -> None:
     """Make missing topics and set the settings of the others to the table's, on the broker of
-    PANIER_KAFKA_BOOTSTRAP_SERVERS or of the running stack. Partitions are never changed.
+    PANIER_KAFKA_BOOTSTRAP_SERVERS or of the running stack. Partitions and copies of a topic are never changed.
     """
-    applied = asyncio.run(_apply(broker(), dry_run))
+    applied = asyncio.run(_apply(broker(), partitions, replication, dry_run))
     if as_json:
         print(json.dumps(dataclasses.asdict(applied)))
         return
@@ -58,15 +64,10 @@ def broker() -> str:
     return address
 
 
-async def _apply(address: str, dry_run: bool) -> Applied:
-    from aiokafka.errors import KafkaError
+async def _apply(address: str, partitions: int | None, replication: int | None, dry_run: bool) -> Applied:
     from panier_common.kafka import apply_topics
-    from panier_common.settings import SettingsError
 
-    try:
-        return await apply_topics(address, dry_run=dry_run)
-    except SettingsError as error:
-        raise Refused("bad_setting", str(error)) from error
-    except (KafkaError, OSError) as error:
-        what = f"the broker at {address} does not do it ({type(error).__name__}: {error})"
-        raise Refused("no_broker", what, "see the PANIER_KAFKA_… settings: address, TLS, name and password") from error
+    from panier_cli.broker import refusals
+
+    with refusals(address):
+        return await apply_topics(address, partitions=partitions, replication=replication, dry_run=dry_run)

@@ -18,6 +18,7 @@ from panier_catalog.shops import parse as parse_shops
 
 from panier_cli.doctor.findings import Finding, fail, ok, skipped, warn
 from panier_cli.doctor.postgres import clock
+from panier_cli.errors import Refused
 from panier_cli.shops_check import GRAPH
 from panier_cli.stack.environment import given, has
 
@@ -94,8 +95,10 @@ def _number(env: Mapping[str, str], number: NumberTable) -> Iterator[Finding]:
         if graph.ahead is not None:
             yield clock("clock.meta", graph.ahead, "the Graph API's clock", exact=1.0)
         yield judge_number(number.phone_number_id, *graph.get(quote(number.phone_number_id, safe=""), fields=_FIELDS))
+    except Refused as error:
+        yield fail(check, f"{named}: {error}", error.hint)
     except (OSError, UnicodeDecodeError, http.client.HTTPException) as error:
-        what = f"{named}: the Graph API does not answer, or the token cannot be read ({type(error).__name__})"
+        what = f"{named}: the Graph API does not answer ({type(error).__name__})"
         yield fail(check, what, "is PANIER_GRAPH_URL right, and may this machine speak to it?")
 
 
@@ -152,6 +155,8 @@ def _account(env: Mapping[str, str], shop: ShopTable) -> Iterator[Finding]:
     account = quote(shop.business_account_id, safe="")
     try:
         status, said = Graph(env, given(env, name)).get(f"{account}/subscribed_apps")
+    except Refused:
+        return  # said of the number
     except (OSError, UnicodeDecodeError, http.client.HTTPException) as error:
         yield fail(check, f"the Graph API does not answer ({type(error).__name__})", "is PANIER_GRAPH_URL right?")
         return

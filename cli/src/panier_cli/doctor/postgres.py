@@ -10,6 +10,7 @@ import asyncpg
 from panier_common import postgres
 
 from panier_cli.doctor.findings import Finding, fail, ok, skipped, warn
+from panier_cli.errors import Refused
 from panier_cli.stack.environment import given, has
 from panier_cli.stack.services import SERVICES
 
@@ -44,6 +45,8 @@ async def look(env: Mapping[str, str]) -> list[Finding]:
             continue
         try:
             found += await _database(service.name, given(env, setting))
+        except Refused as error:
+            found.append(fail(f"postgres.{service.name}", str(error), error.hint))
         except (OSError, ValueError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             what = f"the database does not answer, or refuses us ({type(error).__name__})"
             do = f"does it run, is {setting} right, does the network policy let you?"

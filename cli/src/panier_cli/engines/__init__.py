@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,8 +28,7 @@ class EngineError(Exception):
 class Engine:
     """An engine that is there, or, with a program, that is there once the program runs.
 
-    `siblings` are the further programs of an engine that is several of them, `replication` how many of them keep
-    each record.
+    `siblings` are the further programs of an engine that is several of them.
     """
 
     name: str
@@ -42,19 +40,11 @@ class Engine:
     program: Program | None = None
     close: Callable[[], None] | None = None  # for engines that are not a program of ours
     siblings: tuple[Program, ...] = ()
-    replication: int = 1
 
     @property
     def programs(self) -> tuple[Program, ...]:
         """All that runs."""
         return () if self.program is None else (self.program, *self.siblings)
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def wait_until_answering(engine: Engine, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from panier_cli import children
 from panier_cli.engines import Engine, EngineError, choice, wait_until_answering
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 def _tell(text: str) -> None:

@@ -10,12 +10,15 @@ import re
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from panier_common.ports import free_port
 
 from panier_cli.children import Program
-from panier_cli.engines import Engine, EngineError, Tell, free_port
+from panier_cli.engines import Engine, EngineError, Tell
 from panier_cli.engines.jars import KAFKA_VERSION, fetch_jars
 from panier_cli.engines.java import Java, find_java
 
@@ -118,25 +121,47 @@ def _cluster_of(nodes: Sequence[Node]) -> str:
 
 
 async def answers(addresses: str) -> bool:
-    """Whether every broker is there and has taken up its work (they then list themselves in the metadata)."""
-    from aiokafka.admin import AIOKafkaAdminClient
-
+    """Whether each of our brokers is there and has taken up its work (they then list themselves in the metadata)."""
     wanted = addresses.split(",")
     for address in wanted:
         host, _, port = address.rpartition(":")
         try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2)
+            async with asyncio.timeout(2):
+                _, writer = await asyncio.open_connection(host, int(port))
         except (OSError, TimeoutError):
             return False
         writer.close()
+    found = await listed({"bootstrap_servers": addresses})
+    return bool(found) if len(wanted) == 1 else found >= set(wanted)
+
+
+def way_to(addresses: str) -> dict[str, Any]:
+    """How brokers that a setting names are spoken to. Raises EngineError for what no waiting can mend."""
+    from aiokafka.conn import collect_hosts
+    from panier_common.brokers import brokers
+
+    try:
+        collect_hosts(addresses)
+        return brokers(addresses)
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"the broker at {addresses} cannot be spoken to: {error}",
+            "PANIER_KAFKA_BOOTSTRAP_SERVERS is host:port, comma-separated; "
+            "PANIER_KAFKA_TLS and PANIER_KAFKA_SASL_MECHANISM say how it is spoken to",
+        ) from error
+
+
+async def listed(way: Mapping[str, Any]) -> set[str]:
+    """The brokers that are named by one of them, spoken to this way; none while nobody answers."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    client = AIOKafkaAdminClient(bootstrap_servers=addresses, request_timeout_ms=3000)
+    client = AIOKafkaAdminClient(**way, request_timeout_ms=3000)
     try:
         await client.start()
-        listed = {f"{one['host']}:{one['port']}" for one in (await client.describe_cluster())["brokers"]}
-        return bool(listed) if len(wanted) == 1 else listed >= set(wanted)
+        return {f"{one['host']}:{one['port']}" for one in (await client.describe_cluster())["brokers"]}
     except Exception:  # a broker on its way up fails in many ways; all of them mean "not yet"
-        return False
+        return set()
     finally:
         with contextlib.suppress(Exception):
             await client.close()
@@ -162,7 +187,6 @@ def prepare(folder: Path, tell: Tell, why: str, brokers: int = 1) -> Engine:
         answers=lambda: answers(address),
         program=programs[0],
         siblings=tuple(programs[1:]),
-        replication=brokers,
     )
 
 

@@ -12,8 +12,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from panier_common.ports import free_port
+
 from panier_cli.children import Program
-from panier_cli.engines import Engine, EngineError, Tell, free_port
+from panier_cli.engines import Engine, EngineError, Tell
 
 SUPERUSER = "panier"
 _NOBODY = 65534
@@ -42,6 +44,17 @@ def _unprivileged() -> tuple[tuple[str, ...], int | None]:
     return (), _NOBODY
 
 
+def _let_in(user: int, *folders: Path) -> None:
+    """Let the server's user through the folders that nobody but us may enter, as ours are; it cannot list them.
+
+    Others are left as somebody made them, and nobody else is let in: secrets and the broker's records lie beside.
+    """
+    for folder in folders:
+        if not folder.stat().st_mode & 0o077:
+            os.chown(folder, -1, user)
+            folder.chmod(0o710)
+
+
 def _make(folder: Path, password: str, prefix: tuple[str, ...], user: int | None) -> None:
     """Make the cluster beside its place and move it there, so that it is whole or absent."""
     fresh = folder / "data.new"
@@ -55,17 +68,27 @@ def _make(folder: Path, password: str, prefix: tuple[str, ...], user: int | None
         os.chown(secret, user, user)
     flags = ["-U", SUPERUSER, "--pwfile", secret, "-A", "scram-sha-256", "--encoding=UTF8"]
     command = [*prefix, str(binaries() / "initdb"), "-D", str(fresh), *flags, "--locale=C.UTF-8"]
-    done = subprocess.run(
-        [*command, "--no-instructions"], user=user, group=user, capture_output=True, text=True, check=False
-    )
+    failed = _failure_of([*command, "--no-instructions"], user)
     os.unlink(secret)
-    if done.returncode != 0:
+    if failed is not None:
         raise EngineError(
-            f"the database's data folder could not be made: {done.stderr.strip()}",
+            f"the database's data folder could not be made: {failed}",
             "PostgreSQL does not run as root: start as another user, put PANIER_DATA where every user may "
             "enter, or set PANIER_POSTGRES_URL",
         )
     os.rename(fresh, folder / "data")
+
+
+def _failure_of(command: list[str], user: int | None) -> str | None:
+    """Run a command, as another user with no group of ours if one is given; why it failed, None when it did not."""
+    groups = None if user is None else ()
+    try:
+        done = subprocess.run(
+            command, user=user, group=user, extra_groups=groups, capture_output=True, text=True, check=False
+        )
+    except PermissionError as error:  # the user may not come as far as the program
+        return str(error)
+    return done.stderr.strip() if done.returncode else None
 
 
 def _command_of(pid: int) -> str:
@@ -113,9 +136,14 @@ async def answers(url: str) -> bool:
 
 
 def prepare(folder: Path, password: str, tell: Tell, why: str) -> Engine:
-    """A server over the folder's data, ready to be started; the data is made when it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A server over the folder's data, ready to be started; the data is made when it is missing.
+
+    The folder lies in one of the stack's own.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     prefix, user = _unprivileged()
+    if user is not None:
+        _let_in(user, folder.parent, folder)
     data, port = folder / "data", free_port()
     if not (data / "PG_VERSION").exists():
         tell("making the database's data folder")

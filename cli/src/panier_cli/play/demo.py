@@ -56,7 +56,8 @@ async def purchase(api: InternalApi, story: Story, show: Show) -> tuple[Played, 
         if before is None:
             raise Refused("not_ready", f"sales did not answer within {COUNTED_SECONDS:.0f} s")
         try:
-            await asyncio.wait_for(_play(phone, story), STORY_SECONDS)
+            async with asyncio.timeout(STORY_SECONDS):
+                await _play(phone, story)
         except TimeoutError:
             raise Refused("too_slow", f"the purchase did not end within {STORY_SECONDS:.0f} s") from None
     if phone.paid_order is None:

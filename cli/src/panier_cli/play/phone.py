@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from panier_cli.errors import Refused
 from panier_cli.play import chat
@@ -86,10 +86,10 @@ class Phone:
     async def _pay(self, state: str) -> None:
         if self.link is None:
             raise Refused("no_link", "the shop has sent no link to pay")
-        query = parse_qs(urlsplit(self.link).query)
-        if not {"minor", "currency"} <= query.keys():
+        *_, currency, minor, _order = ("", "", *urlsplit(self.link).path.split("/"))
+        if not minor.isdecimal():
             raise Refused("no_link", "the last link does not say how much to pay")
-        payment = {"state": state, "minor": int(query["minor"][0]), "currency": query["currency"][0]}
+        payment = {"state": state, "minor": int(minor), "currency": currency}
         await self._call("POST", f"/api/payments/{self.paid_order}", json=payment)
 
     async def _call(self, method: str, where: str, **options: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from panier_cli.errors import Refused
 from panier_cli.stack.services import Service
 
 if TYPE_CHECKING:
@@ -32,7 +33,41 @@ def on(server: str, database: str) -> str:
 
 
 async def make_databases(server: str, services: Iterable[Service], passwords: Mapping[str, str]) -> dict[str, str]:
-    """Make what is missing, on a server on which databases may be created; the URLs by service."""
+    """Make what is missing, on a server on which databases may be created; the URLs by service. Raises Refused."""
+    import asyncpg
+    from panier_common.postgres import AWAY
+
+    try:
+        return await _make(server, services, passwords)
+    except asyncpg.InsufficientPrivilegeError as error:
+        may = "the role of PANIER_POSTGRES_URL must be allowed to create databases and roles, or be a superuser"
+        raise Refused("no_right", f"the databases cannot be made: {error}", may) from error
+    except AWAY as error:
+        hint = "is PANIER_POSTGRES_URL that of a server on which databases may be created?"
+        raise Refused("no_database", f"the databases cannot be made: {_why(error)}", hint) from error
+
+
+async def bring_up_to_date(service: str, url: str) -> list[str]:
+    """Apply the migrations that a service's database lacks; the names of what was applied. Raises Refused."""
+    from panier_common import postgres
+
+    try:
+        return await postgres.migrate(url, f"panier_{service}")
+    except postgres.RoleMissingError as error:
+        raise Refused("no_role", f"{service}: {error}") from error
+    except postgres.AWAY as error:
+        hint = "do it again when that is mended: a migration is applied whole or not at all"
+        raise Refused("no_database", f"{service}: {_why(error)}", hint) from error
+
+
+def _why(error: BaseException) -> str:
+    """Why the database cannot be used, or what it says is wrong with a statement."""
+    from panier_common.postgres import is_about_the_url, why_away
+
+    return why_away(error) if is_about_the_url(error) else f"the database says: {error}"
+
+
+async def _make(server: str, services: Iterable[Service], passwords: Mapping[str, str]) -> dict[str, str]:
     import asyncpg
 
     urls = {}

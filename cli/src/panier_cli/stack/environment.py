@@ -55,9 +55,13 @@ def has(env: Mapping[str, str], name: str) -> bool:
 
 
 def given(env: Mapping[str, str], name: str) -> str:
-    """A setting's value, from the variable or from the file that its ``_FILE`` form names."""
+    """A setting's value, from the variable or from the file that its ``_FILE`` form names. Raises Refused."""
     if path := env.get(f"{name}_FILE"):
-        return Path(path).read_text("utf-8").strip()
+        try:
+            return Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            hint = f"name a file that this user may read, or set {name} itself"
+            raise Refused("bad_setting", f"{name}_FILE cannot be read: {error}", hint) from error
     return env[name]
 
 
@@ -104,7 +108,7 @@ def service_environment(service: Service, admin_port: int, wiring: Wiring, env: 
     ours = {
         "PANIER_KAFKA_BOOTSTRAP_SERVERS": wiring.kafka,
         "PANIER_GRAPH_URL": f"{simulator}/graph",
-        "PANIER_SIMULATED_PAYMENT_URL": f"{simulator}/pay",
+        "PANIER_SIMULATED_PAYMENT_URL": f"{simulator}/pay/{{currency}}/{{minor}}",
         "PANIER_SIMULATOR_DATA": str(wiring.data / "simulator"),
         "PANIER_SIMULATOR_WEBHOOK_URL": f"{ingest}/webhooks/whatsapp",
         "PANIER_SIMULATOR_PAYMENT_WEBHOOK_URL": f"{ingest}/webhooks/payments/simulated",

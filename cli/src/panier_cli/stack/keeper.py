@@ -43,6 +43,7 @@ class Keeper:
         self._stopping.set()
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(self.program.stop_signal)
+            self._process.send_signal(signal.SIGCONT)  # one that somebody halted hears the first only then
         done, _ = await asyncio.wait({self._running}, timeout=seconds)
         if not done:
             self._show(self.program.name, f"did not stop within {seconds:.0f} s and is ended")
@@ -61,7 +62,8 @@ class Keeper:
             delay = next_delay(delay, time.monotonic() - started)
             self._show(self.program.name, f"ended with {status}; starts again in {delay:.1f} s")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
 
     async def _once(self) -> int | str:
         """One life of the program; answers with how it ended."""

@@ -18,18 +18,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from panier_common.ports import free_port
+
+from panier_cli.broker import refusals
 from panier_cli.children import Program
 from panier_cli.data_folder import ROOT, DataFolder
-from panier_cli.engines import Engine, EngineError, choice, free_port, wait_until_answering
+from panier_cli.engines import Engine, EngineError, choice, wait_until_answering
 from panier_cli.errors import Refused
-from panier_cli.stack.databases import make_databases, on
+from panier_cli.stack.databases import bring_up_to_date, make_databases, on
 from panier_cli.stack.environment import Wiring, given, has, missing_secrets, number, service_environment, wants_traces
 from panier_cli.stack.keeper import Keeper
 from panier_cli.stack.services import SERVICES, Service
 
 _SERVICE_SECONDS = 20.0  # in which a service finishes its batch, by its own promise
 _ENGINE_SECONDS = 6.0
-_OWN_SECONDS = 60.0  # for an engine of ours to come up, on a busy machine, after a crash
+_OWN_SECONDS = 120.0  # for an engine of ours to come up, on a busy machine, after a crash
 _GIVEN_SECONDS = 20.0
 _MOST_PROCESSES = 48
 EXAMPLE_SHOPS = ROOT / "examples" / "bakery" / "shops.toml"
@@ -214,8 +217,6 @@ async def _start_engine(stack: LocalStack, engine: Engine) -> None:
 
 async def _prepare_databases(stack: LocalStack, database: Engine, env: Mapping[str, str]) -> dict[str, str]:
     """Databases, roles and migrations; the URLs by service. One that the user names is only migrated."""
-    from panier_common.postgres import migrate
-
     stack.display.waiting("preparing databases")
     with_database = [service for service in stack.services if service.database]
     ours = [service for service in with_database if not has(env, service.setting("DATABASE_URL"))]
@@ -224,7 +225,7 @@ async def _prepare_databases(stack: LocalStack, database: Engine, env: Mapping[s
     for service in with_database:
         here = service.name in urls
         url = on(database.url, service.module) if here else given(env, service.setting("DATABASE_URL"))
-        if applied := await migrate(url, service.module):
+        if applied := await bring_up_to_date(service.name, url):
             stack.display.say(f"migrated {service.name}: {', '.join(applied)}")
     return urls
 
@@ -233,7 +234,8 @@ async def _prepare_topics(stack: LocalStack, broker: Engine) -> None:
     from panier_common.kafka import apply_topics
 
     stack.display.waiting("preparing topics")
-    await apply_topics(broker.url, replication=broker.replication)
+    with refusals(broker.url):
+        await apply_topics(broker.url)
 
 
 def _start_traces(stack: LocalStack) -> None:
@@ -273,6 +275,7 @@ async def wait_until_ready(stack: LocalStack, patience: float | None = None) -> 
             stack.display.waiting(f"waiting for {process.service.name} ({done} of {len(stack.processes)})")
             polls, since, pid = 0, time.monotonic(), process.pid
             while (why := await _not_ready(session, process.admin)) is not None:
+                pid = pid or process.pid  # which it has once it was started
                 is_alive = pid is not None and process.pid == pid
                 if patience is not None and time.monotonic() - since > patience * (1 + is_alive):
                     raise Refused("not_ready", f"{process.service.name} did not come up: {why}")
@@ -315,8 +318,11 @@ async def running(
     Services are started, not yet ready: see `wait_until_ready`. Those of `without` belong to the stack and are
     not started: so it is seen what a stack does that lacks one.
     """
+    from panier_cli.shops_check import refuse_faulty
+
     folder.hold()
     shops = shops_file(env)
+    refuse_faulty(shops)
     made = missing_secrets(env, shops, folder.secret)
     services = wanted_services(env)
     stack = LocalStack(folder, display, services, public_ports(services, env))

@@ -3,16 +3,16 @@
 Knows nothing of Kafka's client: it takes items and gives back what to publish once the transaction is through.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-from uuid import UUID
 
 import msgspec
 
 from panier_common import already, dead_letters, homes, outbox, telemetry, timers
 from panier_common.contracts.events import EnquiryRaised, Event, EventForwarded, StateMoved
-from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
+from panier_common.effects import DropTimer, Effect, NotTaken, Publish, SetTimer, Tombstone
 from panier_common.event import (
     LANGUAGE,
     OWNER,
@@ -23,32 +23,34 @@ from panier_common.event import (
     caused_id,
     cloud_headers,
     encode,
+    second_of,
 )
 from panier_common.homes import Home, Reading
+from panier_common.item import Item
 from panier_common.kafka import MAX_RECORD_BYTES, Outgoing
 from panier_common.memory import Memory, Seen
 from panier_common.postgres import Connection
 from panier_common.progress import write_progress
-from panier_common.spans import Span
-from panier_common.timers import DueTimer, NewTimer
+from panier_common.timers import NewTimer
 from panier_common.topics import INBOUND, TOPIC_OF, Topic, key_of
 
 W = TypeVar("W")
 
-# These say in a header who alone need read them.
-_OWNED = (EnquiryRaised, StateMoved, EventForwarded)
+SPOKEN_SECONDS = 30 * 24 * 3600
+_OWNED = (EnquiryRaised, StateMoved, EventForwarded)  # these say in a header who alone need read them
 
 
 @dataclass(frozen=True)
 class Loop(Generic[W]):
     """What one consumer group of a service does with its topics.
 
-    `name` is `<service>.<what>`. `wants` sees topic and headers, before the body is parsed. `load` and `save`
-    run a constant number of statements; `decide` puts into the working set W what pure handlers returned.
-    `timer_events` are the service's own events that timers and `Runner.submit` bring back. With `remembers`,
-    the runner keeps each conversation's language and the ids of its messages, and drops repeats.
-    `on_commit` gets the working set of each batch after its commit; `on_take_over` runs in the transaction
-    that takes homes over, `on_release` when they are given up.
+    `name` is `<service>.<what>`. `wants` sees topic and headers, before the body is parsed. `load` and `save` run a
+    constant number of statements; `decide` puts into the working set W what pure handlers returned. `timer_events` are
+    the service's own events that timers and `Runner.submit` bring back. With `remembers`, the runner keeps each
+    conversation's language and the ids of its messages, and drops repeats. `on_commit` gets the working set of each
+    batch after its commit; `on_take_over` runs in the transaction that takes homes over, `on_release` when they are
+    given up. `gather_seconds` is for a loop whose work nobody waits for: so long it lets records come before it works
+    them together, out of the way of those who are waited for.
     """
 
     name: str
@@ -62,40 +64,11 @@ class Loop(Generic[W]):
     on_commit: Callable[[W], None] | None = None
     on_take_over: Callable[[Connection, Sequence[int]], Awaitable[None]] | None = None
     on_release: Callable[[Sequence[int]], Awaitable[None]] | None = None
+    gather_seconds: float = 0.0
 
     @property
     def service(self) -> str:
         return self.name.partition(".")[0]
-
-
-@dataclass(eq=False, slots=True)
-class Item:
-    """One thing to decide on: a record, a due timer, a replayed dead letter or a result from within.
-
-    `received` is None for what the loop does not want; `dead` says why nobody could digest it.
-    """
-
-    home: int
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    headers: Headers
-    value: bytes | None
-    received: Received | None = None
-    dead: str | None = None
-    timer: DueTimer | None = None
-    replays: UUID | None = None
-    span: Span | None = None
-
-    def begin_span(self, span: Span) -> None:
-        """This item's work is a span: what follows from it is its child."""
-        self.span = span
-        self.headers[TRACEPARENT] = telemetry.traceparent_of(span)
-
-    @property
-    def is_record(self) -> bool:
-        return self.timer is None and self.replays is None and self.offset >= 0
 
 
 class PoisonError(Exception):
@@ -112,7 +85,7 @@ class RecordTooLargeError(ValueError):
 
 @dataclass
 class Outcome(Generic[W]):
-    """What a committed batch leaves to be done."""
+    """What a committed batch leaves to be done, and how many events of each type it decided on."""
 
     world: W
     publish: list[Outgoing]
@@ -120,7 +93,7 @@ class Outcome(Generic[W]):
     seqs: dict[int, int]
     deleted: dict[int, int]
     foreign: dict[int, int]
-    repeats: int
+    decided: Counter[str]
     dead: int
 
 
@@ -144,7 +117,7 @@ class Batch(Generic[W]):
     _languages: dict[str, str | None] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _dead: list[Item] = field(default_factory=list)
-    _repeats: int = 0
+    _decided: Counter[str] = field(default_factory=Counter)
 
     async def run(self, db: Connection) -> Outcome[W]:
         """The transaction's body. Raises PoisonError, HomeLostError, or what the database raises."""
@@ -177,7 +150,7 @@ class Batch(Generic[W]):
             new_seqs,
             deleted,
             {p: self.homes[p].seq for p in touched if seqs[p] > self.homes[p].seq},
-            self._repeats,
+            self._decided,
             len(self._dead),
         )
 
@@ -189,7 +162,6 @@ class Batch(Generic[W]):
                 at = (item.topic, item.partition)
                 self._next[at] = item.offset + 1
                 if self._is_heard(at, item.headers.get(SEQUENCE)):
-                    self._repeats += 1
                     telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "published_again"})
                     continue
             live.append(item)
@@ -232,12 +204,19 @@ class Batch(Generic[W]):
             self._languages[row["conversation"]] = row["language"]
             self._memories[row["conversation"]] = Memory.unpack(row["memory"])
         for item in live:
-            language = item.headers.get(LANGUAGE)
-            if language is not None and language != self._languages.get(item.key):
-                self._languages[item.key] = language
-                self._changed.add(item.key)
+            if LANGUAGE in item.headers:
+                self._note_language(item)
             if item.received is not None:
                 item.received.language = self._languages.get(item.key)
+
+    def _note_language(self, item: Item) -> None:
+        """Noted when it is another one, and once in a while: it is kept for as long as the customer speaks."""
+        language, memory = item.headers[LANGUAGE], self._memories.get(item.key) or Memory()
+        second = second_of(item.headers)
+        if language != self._languages.get(item.key) or second - memory.newest > SPOKEN_SECONDS:
+            self._languages[item.key] = language
+            self._memories[item.key] = memory.spoken(second)
+            self._changed.add(item.key)
 
     def _not_repeated(self, live: Sequence[Item]) -> list[Item]:
         """Without the customers' messages that were sent again from outside."""
@@ -258,7 +237,6 @@ class Batch(Generic[W]):
                 kept.append(item)
                 continue
             if seen is Seen.REPEAT:
-                self._repeats += 1
                 telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "sent_again"})
                 continue
             self._memories[item.key] = memory.taken(item.received.id, item.received.at)
@@ -283,6 +261,7 @@ class Batch(Generic[W]):
             except Exception as error:
                 blamed.append((item, error))
                 continue
+            self._decided[received.event.ce_type] += 1
             for ordinal, effect in enumerate(effects):
                 self._take(item, received, ordinal, effect, seqs)
         if blamed:
@@ -305,6 +284,9 @@ class Batch(Generic[W]):
                 )
             case DropTimer(key=key):
                 self._timers[item.home, key] = None
+            case NotTaken():
+                if (memory := self._memories.get(item.key)) is not None:
+                    self._memories[item.key] = memory.without(received.id)
             case Tombstone(topic=topic, key=key):
                 seqs[item.home] += 1
                 self._out.append(
@@ -334,7 +316,7 @@ class Batch(Generic[W]):
         trace = item.headers.get(TRACEPARENT)
         if trace is not None and telemetry.is_sampled(trace):
             if telemetry.tracing():
-                record.span = telemetry.start_send(topic, event.ce_type, event_id, trace)
+                record.span = telemetry.start_send(topic, event.ce_type, event_id, item.span or trace)
                 trace = telemetry.traceparent_of(record.span)
             headers[TRACEPARENT] = trace
         return record
@@ -388,12 +370,3 @@ class Batch(Generic[W]):
         for (topic, partition, source), n in self._heard.items():
             read[topic, partition].heard[source] = n
         return read
-
-
-def end_spans(items: Sequence[Item]) -> None:
-    """The batch is committed: what was processed is done."""
-    for item in items:
-        if item.span is not None:
-            if item.dead is not None:
-                item.span.fail("dead letter")
-            item.span.end()

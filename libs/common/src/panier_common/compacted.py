@@ -8,8 +8,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from panier_common.brokers import brokers
-from panier_common.kafka import Producer
+from panier_common.kafka import FetchingEndedError, Producer, follower
 from panier_common.topics import DAY_MS, Topic
 
 # Daily: twice as long as a segment of these topics stays open (`topics.COMPACTED_SEGMENT_MS`).
@@ -27,13 +26,11 @@ async def follow(bootstrap_servers: str, topic: Topic, take: Take, on_level: Cal
     Begins anew whenever the broker was away, so `take` sees records again.
     """
     while True:
-        consumer = AIOKafkaConsumer(
-            **brokers(bootstrap_servers), enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = follower(bootstrap_servers)
         try:
             await consumer.start()
             await _read(consumer, topic, take, on_level)
-        except (KafkaError, OSError) as error:
+        except (KafkaError, OSError, FetchingEndedError) as error:
             log.warning("the broker does not answer", topic=topic.name, error=type(error).__name__)
             await asyncio.sleep(1)
         finally:

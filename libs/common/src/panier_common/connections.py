@@ -6,6 +6,7 @@ of the clock. Knows nothing of what is behind the door. The simulator has the sa
 """
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -14,6 +15,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 # How long the rest of a refused request is read and thrown away, so that its sender gets to see the answer.
 LINGER_SECONDS = 1.0
 LOOKS = 4  # at each time-out: how late it may be noticed is a quarter of it
+
+# libuv accepts one connection of each socket in a turn of its loop. Where turns are long, those who knock would wait.
+ACCEPTED_AT_ONCE = 16
+BACKLOG = 2048
 
 
 @dataclass(frozen=True)
@@ -147,3 +152,13 @@ class BoundedConnection(HttpToolsProtocol):
 def bounded(bounds: Bounds, connection: type[HttpToolsProtocol] = HttpToolsProtocol) -> type[BoundedConnection]:
     """The connections of one door, as uvicorn's `http` wants them; `connection` is what stands within the bounds."""
     return type("BoundedConnection", (BoundedConnection, connection), {"bounds": bounds})
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """One socket that listens there, as often as connections are to be accepted at once; port 0 takes a free one.
+
+    Raises OSError when it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]

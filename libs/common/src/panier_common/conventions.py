@@ -57,7 +57,7 @@ SPANS = (
         rf"{SEND} panier\.[a-z]+\.v1",
         "`send <topic>`",
         "PRODUCER",
-        "the span that decided it: a webhook's, or `process <topic>`",
+        "the span that decided it: a webhook's, `process <topic>`, or the `POST` that was answered",
         (*_MESSAGING, MESSAGE_ID),
     ),
     Kind(
@@ -82,6 +82,9 @@ SPANS = (
         (PROVIDER,),
     ),
 )
+
+# Where the buckets of every histogram of seconds end.
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,37 @@ METRICS = (
         "panier.lag.seconds", "Seconds since the last record read was written, while others wait; by topic.", "topic"
     ),
     _counter("panier.records", "Records taken, by loop, topic and outcome.", "loop", "topic", "outcome"),
+    _counter(
+        "panier.events",
+        "Events that handlers were given, by loop, type of event and outcome: `taken`, `dead` (a dead letter), or "
+        "sales' `unreadable`. How long they took is told of batches only: `panier_batch_seconds` (ADR 39).",
+        "loop",
+        "type",
+        "outcome",
+    ),
     _counter("panier.duplicates", "Repeats dropped, by loop and kind.", "loop", "kind"),
     _counter("panier.dead_letters", "Records nobody could digest, by loop.", "loop"),
     _counter("panier.published", "Events published from outboxes, by topic.", "topic"),
     _seconds("panier.batch", "Time of a batch's transaction, by loop.", "loop"),
     _seconds("panier.publish", "Time until a batch's events were acknowledged, by loop.", "loop"),
     _counter("panier.waits", "Times a loop waited for an engine to come back, by loop.", "loop"),
+    _seconds(
+        "panier.http.request",
+        "Time of a request until it was answered, by route (`none`: no such route, or no token for it), method and "
+        "class of status; the probes `/livez`, `/readyz` and `/metrics` are left out.",
+        "route",
+        "method",
+        "status",
+    ),
     _counter("panier.orders", "Steps in the life of orders, by what happened.", "what", of="checkout"),
+    _counter(
+        "panier.revenue.minor",
+        "Money of orders in the currency's smallest unit (cents for EUR): `paid`, and of that `refunded`. What is paid "
+        "on collection is not in it.",
+        "what",
+        "currency",
+        of="checkout",
+    ),
     _counter("panier.payment_problems", "Payments that are no sale, kept for a person.", of="checkout"),
     _counter(
         "panier.provider.calls",
@@ -179,6 +206,11 @@ METRICS = (
     _counter("panier.graph.calls", "Graph API calls, by class of answer and code.", "class", "code", of="sender"),
     _seconds("panier.graph.call", "Time of a Graph API call.", "class", of="sender"),
     _gauge("panier.graph.in_flight", "Graph API calls in flight.", of="sender"),
+    _gauge(
+        "panier.graph.allowed",
+        "Graph API calls that may be in flight: few at first, fewer while Meta answers slowly or not at all.",
+        of="sender",
+    ),
     _counter("panier.graph.resent", "Messages sent again because no status proved the call in doubt.", of="sender"),
     _seconds("panier.send.latency", "From the request for a message until Meta accepted it.", "lane", of="sender"),
     _seconds(
@@ -201,6 +233,13 @@ METRICS = (
         of="sender",
     ),
     _gauge(
+        "panier.number.wait_seconds",
+        "How long one more message of a number would wait for its turn: 0 while it has tokens left; a number at its "
+        "limit stays near 2, for so much is claimed ahead, and the rest waits in the journal.",
+        "number",
+        of="sender",
+    ),
+    _gauge(
         "panier.token.expires_timestamp_seconds",
         "When Meta says that a number's access token, or its access to data, ends; none for one without an end.",
         "number",
@@ -208,7 +247,7 @@ METRICS = (
     ),
     _gauge(
         "panier.token.checked_timestamp_seconds",
-        "When Meta last answered about the access tokens of all numbers.",
+        "When Meta last answered about the access tokens of all numbers; until then, when the process began.",
         of="sender",
     ),
 )

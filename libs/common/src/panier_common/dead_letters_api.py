@@ -131,7 +131,8 @@ async def _read(bootstrap_servers: str, place: TopicPartition, offset: int) -> b
         first = (await reader.beginning_offsets([place]))[place]
         if first <= offset:
             reader.seek(place, offset)
-            record = await asyncio.wait_for(reader.getone(place), _FETCH_SECONDS)
+            async with asyncio.timeout(_FETCH_SECONDS):
+                record = await reader.getone(place)
             if record.offset == offset and record.value is not None:
                 return bytes(record.value)
     except (KafkaError, OSError, TimeoutError) as error:

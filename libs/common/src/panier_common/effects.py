@@ -33,4 +33,8 @@ class DropTimer(msgspec.Struct, frozen=True):
     key: str
 
 
-Effect: TypeAlias = Publish | Tombstone | SetTimer | DropTimer
+class NotTaken(msgspec.Struct, frozen=True):
+    """The message is not this conversation's to remember: who brings it rightly would not be heard."""
+
+
+Effect: TypeAlias = Publish | Tombstone | SetTimer | DropTimer | NotTaken

@@ -2,11 +2,12 @@
 
 `CustomerErased` reaches the home of each of the customer's conversations. The home waits until all is read that
 was on its topics by then, and what others made of it a moment later. Then the service's rows go in one
-transaction, and with them what the runner keeps of a conversation and dead letters with the customer's ids.
+transaction, and with them what the runner keeps of a conversation and dead letters with the customer's ids. What
+was begun within those seconds and cannot be broken off stays whole, with its timers.
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
@@ -17,6 +18,7 @@ from panier_common.effects import Effect, SetTimer
 from panier_common.event import Headers, Received
 from panier_common.postgres import Connection
 from panier_common.process import Process
+from panier_common.read_progress import Progress
 from panier_common.runner import Runner
 from panier_common.topics import COMMAND, Topic
 
@@ -26,12 +28,16 @@ W = TypeVar("W")
 SETTLE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 1.0
 
-Erase = Callable[[Connection, Sequence[str]], Awaitable[None]]
-"""Forgets these conversations in the service's tables: a constant number of statements."""
+Erase = Callable[[Connection, Sequence[str]], Awaitable[Collection[str] | None]]
+"""Forgets these conversations in the service's tables: a constant number of statements.
+
+Gives back those that it left alone, since something began in them that needs its customer: there the runner forgets
+nothing either.
+"""
 Also = Callable[[str], Sequence[Effect]]
 """What follows outside of the tables when a conversation is forgotten."""
-Progress = Callable[[str, int], tuple[datetime | None, bool]]
-"""(topic, partition) → when the last record read was written, and whether that was the end: a runner's."""
+Look = Callable[[Collection[str], Collection[int]], Awaitable[Mapping[tuple[str, int], Progress]]]
+"""(topics, homes) → how far each was read: a runner's."""
 
 
 class ErasureDue(Event, frozen=True):
@@ -45,9 +51,10 @@ class ErasureDue(Event, frozen=True):
 
 @dataclass
 class Erasing(Generic[W]):
-    """A batch's working set: the service's own, and what it forgets, with the homes of that."""
+    """A batch's working set: the service's own, how far its homes were read, and what it forgets, with its homes."""
 
     inner: W
+    progress: Mapping[tuple[str, int], Progress] = field(default_factory=dict)
     due: list[ErasureDue] = field(default_factory=list)
     homes: set[int] = field(default_factory=set)
 
@@ -56,18 +63,22 @@ def _nothing(conversation: str) -> Sequence[Effect]:
     return ()
 
 
+async def _unread(topics: Collection[str], homes: Collection[int]) -> Mapping[tuple[str, int], Progress]:
+    return {}
+
+
 async def _no_rows(connection: Connection, conversations: Sequence[str]) -> None:
     """A service that only answers keeps no rows of its own."""
 
 
 @dataclass
 class Eraser(Generic[W]):
-    """A loop that takes part in erasures. `progress` is its runner's, known once there is one."""
+    """A loop that takes part in erasures. `look` is its runner's, known once there is one."""
 
     inner: Loop[W]
     erase: Erase = _no_rows
     also: Also = _nothing
-    progress: Progress = lambda topic, partition: (None, True)
+    look: Look = _unread
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -95,13 +106,15 @@ class Eraser(Generic[W]):
         return (topic != COMMAND.name or COMMAND in self.inner.topics) and self.inner.wants(topic, headers)
 
     async def _load(self, connection: Connection, batch: Sequence[Received]) -> Erasing[W]:
-        return Erasing(await self.inner.load(connection, batch))
+        homes = {received.partition for received in batch if isinstance(received.event, ErasureDue)}
+        progress = await self.look([topic.name for topic in self.topics], homes) if homes else {}
+        return Erasing(await self.inner.load(connection, batch), progress)
 
     def _decide(self, world: Erasing[W], received: Received) -> Sequence[Effect]:
         match received.event:
             case CustomerErased(conversation=conversation, ids=ids, at=at):
                 return (SetTimer(timer_key(conversation), SETTLE_SECONDS, ErasureDue(conversation, ids, at)),)
-            case ErasureDue() as due if not self._has_read(received, due.at + timedelta(seconds=SETTLE_SECONDS)):
+            case ErasureDue() as due if not self._has_read(world, received, due.at + timedelta(seconds=SETTLE_SECONDS)):
                 return (SetTimer(timer_key(due.conversation), LOOK_AGAIN_SECONDS, due),)
             case ErasureDue() as due:
                 world.due.append(due)
@@ -110,20 +123,17 @@ class Eraser(Generic[W]):
             case _:
                 return self.inner.decide(world.inner, received)
 
-    def _has_read(self, received: Received, moment: datetime) -> bool:
+    def _has_read(self, world: Erasing[W], received: Received, moment: datetime) -> bool:
         """Whether all is decided on that was written before that moment, by the log and not by the clock."""
-        looks = [self.progress(topic.name, received.partition) for topic in self.topics]
-        return all(
-            (at_end and received.at >= moment) or (read_to is not None and read_to >= moment)
-            for read_to, at_end in looks
-        )
+        places = [(topic.name, received.partition) for topic in self.topics]
+        return all(world.progress.get(place, Progress()).passed(moment, received.at) for place in places)
 
     async def _save(self, connection: Connection, world: Erasing[W]) -> None:
         await self.inner.save(connection, world.inner)
         if world.due:
-            conversations = sorted({due.conversation for due in world.due})
-            await forget(connection, self.inner.name, sorted(world.homes), world.due)
-            await self.erase(connection, conversations)
+            left = await self.erase(connection, sorted({due.conversation for due in world.due})) or ()
+            gone = [due for due in world.due if due.conversation not in left]
+            await forget(connection, self.inner.name, sorted(world.homes), gone)
 
 
 def timer_key(conversation: str) -> str:
@@ -134,7 +144,7 @@ def add(process: Process, loop: Loop[W], erase: Erase = _no_rows, also: Also = _
     """Run this loop, which forgets customers."""
     eraser = Eraser(loop, erase, also)
     runner = process.add_loop(eraser.loop())
-    eraser.progress = runner.progress
+    eraser.look = runner.progress
     return runner
 
 

@@ -6,7 +6,7 @@ Ids are name-based (uuid5), so that doing a thing again makes the same ids again
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from typing import ClassVar
 from uuid import UUID
@@ -96,7 +96,13 @@ def cloud_headers(event: Event, event_id: str, source: str, at: datetime | str) 
 def cloud_wire(event: Event, event_id: str, source: str, at: datetime) -> WireHeaders:
     """The same as they go on the wire, for those who publish thousands a second."""
     version, kind, origin, content = _fixed_headers(event.ce_type, source)
-    return [version, ("ce_id", event_id.encode()), kind, origin, ("ce_time", at.isoformat().encode()), content]
+    return [version, ("ce_id", event_id.encode()), kind, origin, ("ce_time", _iso_format(at)), content]
+
+
+@lru_cache(maxsize=64)
+def _iso_format(at: datetime) -> bytes:
+    """Meta's times are whole seconds: thousands are the same."""
+    return at.isoformat().encode()
 
 
 @cache
@@ -114,7 +120,12 @@ def to_wire(headers: Mapping[str, str]) -> WireHeaders:
 
 
 def from_wire(headers: Iterable[tuple[str, bytes]]) -> Headers:
-    return {name: value.decode("utf-8", "replace") for name, value in headers}
+    return {name: storable(value.decode("utf-8", "replace")) for name, value in headers}
+
+
+def storable(text: str) -> str:
+    """As PostgreSQL takes it, which has no U+0000: neither a dead letter nor a memory could be kept of it."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 @cache
@@ -142,6 +153,14 @@ def received(topic: str, partition: int, offset: int, headers: Headers, value: b
         event=decode(ce_type, value),
         headers=headers,
     )
+
+
+def second_of(headers: Headers) -> int:
+    """When it happened, in seconds of Unix; 0 where a record does not say so."""
+    try:
+        return min(max(int(datetime.fromisoformat(headers.get("ce_time", "")).timestamp()), 0), 2**32 - 1)
+    except ValueError:
+        return 0
 
 
 def _no_time() -> datetime:

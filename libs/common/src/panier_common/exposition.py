@@ -22,6 +22,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from panier_common.endpoints import with_endpoints
+
 _NANOSECONDS = 1_000_000_000
 _UNITS = {"s": "seconds"}
 _Labels = tuple[tuple[str, str], ...]
@@ -47,7 +49,7 @@ class Exposition(Collector):
 
     def collect(self) -> Iterable[Family]:
         """Every metric as it is now."""
-        data = self.reader.get_metrics_data()
+        data = with_endpoints(self.reader.get_metrics_data())
         for resource in data.resource_metrics if data is not None else ():
             about = {name.replace(".", "_"): str(value) for name, value in resource.resource.attributes.items()}
             yield InfoMetricFamily("target", "What the process is.", about)

@@ -56,7 +56,7 @@ class Memory(msgspec.Struct):
     def look(self, message_id: str, at: datetime) -> Seen:
         """Whether the message with this id, sent at that time, was taken before. Raises ValueError: no UUID."""
         short = _short(message_id)
-        if _holds(self.ids, short) or _holds(self.before, short):
+        if _place(self.ids, short) >= 0 or _place(self.before, short) >= 0:
             return Seen.REPEAT
         return Seen.DOUBTFUL if int(at.timestamp()) <= self.reach else Seen.NEW
 
@@ -77,6 +77,15 @@ class Memory(msgspec.Struct):
             self.ids + short,
         )
 
+    def without(self, message_id: str) -> "Memory":
+        """The memory before this message was taken, if it is among the last."""
+        at = _place(self.ids, _short(message_id))
+        return self if at < 0 else msgspec.structs.replace(self, ids=self.ids[:at] + self.ids[at + ID_BYTES :])
+
+    def spoken(self, second: int) -> "Memory":
+        """The same memory after a message of that second that told a language and was not taken."""
+        return msgspec.structs.replace(self, newest=max(self.newest, second))
+
 
 def _short(message_id: str) -> bytes:
     short = bytes.fromhex(message_id[:18].replace("-", ""))
@@ -85,9 +94,9 @@ def _short(message_id: str) -> bytes:
     return short
 
 
-def _holds(ids: bytes, short: bytes) -> bool:
-    """Whether it is one of them, and not the end of one with the beginning of the next."""
+def _place(ids: bytes, short: bytes) -> int:
+    """Where it stands among them, -1 when it is none; the end of one with the beginning of the next is none."""
     at = ids.find(short)
     while at % ID_BYTES and at > 0:
         at = ids.find(short, at + 1)
-    return at >= 0
+    return at

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from panier_common.batch import Loop
 from panier_common.contracts.events import ConversationMerged, Event, EventForwarded, MessageReceived, StateMoved
-from panier_common.effects import Effect, Publish
+from panier_common.effects import Effect, NotTaken, Publish
 from panier_common.event import EVENT_TYPES, OWNER, Headers, Received, encode
 from panier_common.memory import Memory, Seen
 from panier_common.postgres import Connection
@@ -85,7 +85,9 @@ def merging(loop: Loop[W], part: Part[W], join: Join[W]) -> Loop[Merging[W]]:
             case event if ended is not None:
                 return (Publish(_forwarded(received, event, ended.into, loop.name)),)
             case _:
-                return () if _is_repeat(world, received) else loop.decide(world.inner, _spoken(world, received))
+                if _is_repeat(world, received):
+                    return (NotTaken(),)  # by the other it may be on its way here, forwarded
+                return loop.decide(world.inner, _spoken(world, received))
 
     async def save(connection: Connection, world: Merging[W]) -> None:
         await loop.save(connection, world.inner)

@@ -7,6 +7,8 @@ from functools import lru_cache
 import msgspec
 from babel.numbers import format_currency, get_currency_precision
 
+from panier_common.locales import locale_of
+
 _PRICE = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,4})?)\s+([A-Z]{3})\s*$")
 
 
@@ -45,4 +47,4 @@ def parse_price(text: str) -> Money:
 @lru_cache(maxsize=4096)
 def show(minor: int, currency: str, language: str) -> str:
     """The amount as people of that language write it: `2,80 €`, `€2.80`."""
-    return format_currency(Decimal(minor).scaleb(-digits(currency)), currency, locale=language)
+    return format_currency(Decimal(minor).scaleb(-digits(currency)), currency, locale=locale_of(language))

@@ -15,11 +15,12 @@ from fastapi import APIRouter
 
 from panier_common import dead_letters_api, keeping, telemetry
 from panier_common.batch import Loop, W
-from panier_common.kafka import Kafka, Producer
+from panier_common.kafka import Kafka, Producer, watch
 from panier_common.postgres import AWAY, Pool, create_pool, missing_migrations, why_away
 from panier_common.runner import Runner
 from panier_common.settings import DatabaseSettings, ServiceSettings, SettingsError
 from panier_common.shops import ShopDirectory
+from panier_common.tasks import cancelled
 from panier_common.web import Server, admin_app
 
 DRAIN_SECONDS = 20.0
@@ -50,6 +51,7 @@ class Process:
         self._lags: list[Callable[[], Lag]] = []
         self._kept = {kept.name: kept for kept in keeping.COMMON}
         self._schema: str | None = None
+        self._broker_answers = True  # until it was asked: a loop is not ready before it has heard from it
         self._stop = asyncio.Event()
         self._draining = False
         self.app, self._internal = admin_app(
@@ -80,7 +82,11 @@ class Process:
 
     def add_loop(self, loop: Loop[W]) -> Runner[W]:
         """Run this loop; its readiness and lag are the process's."""
-        runner = Runner(loop, self.pool, Kafka(self.settings.kafka_bootstrap_servers))
+        servers = self.settings.kafka_bootstrap_servers
+        if not self._runners:
+            self.add_check("broker", lambda: None if self._broker_answers else "the broker does not answer")
+            self.add_task("broker", watch(servers, f"panier-{self.name}", self._hear_of_broker))
+        runner = Runner(loop, self.pool, Kafka(servers))
         self._runners.append(runner)
         self._checks.append(runner.why_not_ready)
         self.add_lag(runner.lag)
@@ -162,15 +168,18 @@ class Process:
             runner.stop()
         if runners:
             await asyncio.wait(runners, timeout=DRAIN_SECONDS)
-        for task in (*others, stop):
-            task.cancel()
-        await asyncio.gather(*others, stop, return_exceptions=True)
+        await cancelled([*others, stop])
         for task in ended:
             if (error := task.exception()) is not None:
                 log.error("a task died", task=task.get_name(), error=type(error).__name__, exc_info=error)
                 raise error
         if ended and not self._stop.is_set():
             raise RuntimeError(f"{ended[0].get_name()} ended by itself")
+
+    def _hear_of_broker(self, answers: bool) -> None:
+        if answers != self._broker_answers:
+            log.info("the broker answers again") if answers else log.warning("the broker does not answer")
+        self._broker_answers = answers
 
     async def _watch_schema(self) -> None:
         """Not ready until the database has this version's schema, and says which command brings it."""

@@ -94,8 +94,8 @@ def folded(text: str) -> str:
 def word_of(text: str, languages: tuple[str, ...]) -> Word | None:
     """The contract word that is the whole text, among the shop's languages; None when it is none.
 
-    Every word of every language works everywhere; `language` is set when exactly one of the shop's
-    languages has the word. The shop's own languages win over others.
+    Every word of every language works everywhere. `language` is set when only one language has the word: to the
+    shop's first tag of it, which may name a region (`fr-FR`). The shop's own languages win over others.
     """
     plain = folded(text) if len(text) <= 40 else ""
     if not plain:
@@ -103,9 +103,13 @@ def word_of(text: str, languages: tuple[str, ...]) -> Word | None:
     having = [language for language in WORDS if plain in WORDS[language]]
     if not having:
         return None
-    ours = [language for language in languages if language in having]
-    asks, owner = WORDS[(ours or having)[0]][plain]
-    return Word(asks, owner, ours[0] if len(ours) == 1 and len(having) == 1 else None)
+    ours = [tag for tag in languages if _base(tag) in having]
+    asks, owner = WORDS[_base((ours or having)[0])][plain]
+    return Word(asks, owner, ours[0] if ours and len(having) == 1 else None)
+
+
+def _base(tag: str) -> str:
+    return tag.partition("-")[0]
 
 
 def product_link(text: str) -> str | None:

@@ -6,52 +6,37 @@ out, with readiness saying why. Losing a home ends the process.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeAlias
+from typing import Generic, NamedTuple
 
-import asyncpg
-import msgspec
 import structlog
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from panier_common import dead_letters, homes, outbox, telemetry, timers
 from panier_common.batch import (
     Batch,
-    Item,
     Loop,
     Outcome,
     PoisonError,
     W,
-    end_spans,
 )
 from panier_common.contracts.events import Event
 from panier_common.dead_letters import reason_of
-from panier_common.effects import DropTimer, Effect, Publish, SetTimer, Tombstone
 from panier_common.engines import Log, Reader, Store
-from panier_common.event import (
-    EVENT_TYPES,
-    LANGUAGE,
-    TRACEPARENT,
-    Gone,
-    Headers,
-    Received,
-    UnknownEventError,
-    caused_id,
-    encode,
-    from_wire,
-    received,
-)
+from panier_common.event import LANGUAGE, TRACEPARENT
 from panier_common.failpoints import fail_point
 from panier_common.homes import Home, HomeLostError, Reading
+from panier_common.item import Item, end_spans
+from panier_common.items import Items
 from panier_common.kafka import Outgoing, partition_of
 from panier_common.outbox import Publisher
 from panier_common.postgres import AWAY, Connection, is_caused_by_a_record
 from panier_common.progress import write_progress
+from panier_common.read_progress import Progress
 from panier_common.replaying import in_order_of_time
-from panier_common.timers import TIMER_TOPIC, DueTimer
 
 BATCH_RECORDS = 500
 POLL_SECONDS = 0.25
@@ -60,9 +45,8 @@ COMMIT_SECONDS = 1.0
 RELEASE_SECONDS = 5.0
 DRAIN_SECONDS = 6.0
 WAIT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
-SUBMITTED_TOPIC = "submitted"
+END_SECONDS = 2.0
 JOINING = "joining the consumer group"
-OURS = "panier."  # how the types of all our events begin
 
 
 class Read(NamedTuple):
@@ -73,8 +57,6 @@ class Read(NamedTuple):
     written_at: float
     items: list[Item]
 
-
-KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 log = structlog.get_logger()
 
@@ -93,6 +75,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._homes: dict[int, Home] = {}
         self._readings: dict[tuple[str, int], Reading] = {}
         self._read_at: dict[tuple[str, int], float] = {}
+        self._taken_at: dict[int, float] = {}
         self._ends_at_start: dict[tuple[str, int], int] = {}
         self._unsaved: set[tuple[str, int]] = set()
         self._assignment: frozenset[TopicPartition] = frozenset()
@@ -100,17 +83,20 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._ahead: asyncio.Task[list[Read]] | None = None
+        self._replaying = False  # restored homes have the reader for themselves
+        self._put_off: list[Item] = []
         self._publishing: asyncio.Task[None] | None = None
         self._submitted: list[tuple[Sequence[Event], asyncio.Future[None]]] = []
-        self._events = {event.ce_type: event for event in loop.timer_events}
+        self._items = Items(loop, self._group)
         self._waiting: str | None = "not started"
+        self._deleted: str | None = None  # stays until the homes go: their other partitions are read on
         self._ticked = self._committed = 0.0
 
     # What others may ask.
 
     def why_not_ready(self) -> str | None:
         """Why this loop is not working, None when it is."""
-        return self._waiting or self._publisher.failing
+        return self._deleted or self._waiting or self._publisher.failing
 
     def caught_up_since_start(self) -> bool:
         """Whether every home here has been read to the end that its topics had when it was taken over."""
@@ -123,21 +109,37 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             )
         )
 
-    def progress(self, topic: str, partition: int) -> tuple[datetime | None, bool]:
-        """(append time of the last record read, whether that was the end) of one topic-partition."""
-        reading = self._readings.get((topic, partition))
-        read_at = self._read_at.get((topic, partition))
-        end = self._end_of(topic, partition)
-        at = datetime.fromtimestamp(read_at, UTC) if read_at is not None else None
-        return at, reading is not None and end is not None and reading.next_offset >= end
+    async def progress(self, topics: Collection[str], homes: Collection[int]) -> dict[tuple[str, int], Progress]:
+        """How far these topics were read in these homes; one question to the broker.
+
+        Where the log ends is asked anew: what the last fetch told of it is as old as that fetch, and records may have
+        come since. Where no broker answers, nothing counts as the end.
+        """
+        places = [TopicPartition(topic, home) for topic in topics for home in homes]
+        ends: Mapping[TopicPartition, int] = {}
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                ends = await self._reader().end_offsets(places)
+        return {(place.topic, place.partition): self._progress(place, ends.get(place)) for place in places}
+
+    def _progress(self, place: TopicPartition, end: int | None) -> Progress:
+        reading, read_at = self._readings.get(place), self._read_at.get(place)
+        return Progress(
+            datetime.fromtimestamp(read_at, UTC) if read_at is not None else None,
+            reading is not None and end is not None and reading.next_offset >= end,
+        )
 
     def lag(self) -> dict[str, tuple[int, float]]:
-        """topic → (records not yet read, seconds since the last one read was written)."""
+        """topic → (records not yet read, seconds since the last one read was written).
+
+        Of a partition that nothing was read of yet: since it was taken over.
+        """
         behind: dict[str, tuple[int, float]] = {topic.name: (0, 0.0) for topic in self.loop.topics}
         for (topic, partition), reading in list(self._readings.items()):
             end = self._end_of(topic, partition)
             missing = max(0, (end or 0) - max(reading.next_offset, 0))
-            seconds = time.time() - self._read_at.get((topic, partition), time.time()) if missing else 0.0
+            since = self._read_at.get((topic, partition), self._taken_at.get(partition, time.time()))
+            seconds = time.time() - since if missing else 0.0
             records, longest = behind[topic]
             behind[topic] = records + missing, max(longest, seconds)
         return behind
@@ -187,7 +189,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             await self._released()
         if self._consumer is not None:
             with suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(self._consumer.stop(), RELEASE_SECONDS)
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._consumer.stop()
         await self._producer.stop()
 
     async def _step(self) -> None:
@@ -211,6 +214,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def _released(self) -> None:
         """Give up every home: the batch under way ends first, or is dropped where it waits for an engine."""
+        if self._homes:  # from here on nobody reads for them: as long as until the other line, they stand still
+            log.info("gives partitions up", loop=self.loop.name, partitions=sorted(self._homes))
         await self._drain()
         owned, self._homes = self._homes, {}
         await self._forget_ahead()
@@ -221,12 +226,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 async with self._busy:
                     if self._publishing is not None:
                         await asyncio.shield(self._publishing)
-                    await self._tidy(owned, {})
+                    await self._tidy(owned)
         except (TimeoutError, HomeLostError):
             log.warning("gave homes up while an engine was away", loop=self.loop.name)
         if given_up:
             await self._commit()
-        self._readings, self._unsaved = {}, set()
+        # What was read and given up unworked is not known of: who asks how far `delivery` was read must not hear so.
+        self._readings, self._read_at, self._taken_at, self._unsaved, self._deleted = {}, {}, {}, set(), None
 
     async def _drain(self) -> None:
         """Have the service end what it began outside; its results are still decided on meanwhile."""
@@ -279,12 +285,18 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 else:
                     self._waiting = None
                     break
-        await self._replay([p for p in new if p in self._homes and self._homes[p].is_restored])
+        restored = [p for p in new if p in self._homes and self._homes[p].is_restored]
+        if restored:
+            self._replaying = True
+            try:
+                await self._replay(restored)
+            finally:
+                self._replaying = False
 
     async def _replay(self, restored: Sequence[int]) -> None:
         """Work what restored homes have before them in the order of its writing, whatever its topic."""
         topics = [topic.name for topic in self.loop.topics]
-        while restored and set(restored) <= self._homes.keys() and not self._stop.is_set():
+        while set(restored) <= self._homes.keys() and not self._stop.is_set():
             await self._forget_ahead()
             self._seek_to_work()
             stretches = {
@@ -296,13 +308,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 async for records in in_order_of_time(self._reader(), stretches, topics, BATCH_RECORDS):
                     if self._stop.is_set() or not set(restored) <= self._homes.keys():
                         break
-                    await self._work([self._item(tp, record) for tp, record in records])
+                    await self._work([self._items.of_record(tp, record) for tp, record in records])
             except (KafkaError, OSError, IllegalStateError) as error:
                 await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
             else:
                 break
-        if restored:
-            self._seek_to_work()
+        await self._forget_ahead()
+        self._seek_to_work()
 
     def _seek_to_work(self) -> None:
         """Read on from where the work stands."""
@@ -320,6 +332,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             readings = await homes.load_readings(db, self.loop.name, new)
             left = await outbox.load(db, self.loop.name, dict.fromkeys(new, 0))
         fail_point("after_take_over", self.loop.name, len(left))
+        if self._publishing is not None:
+            await asyncio.shield(self._publishing)  # of homes given up: one batch at a time is on its way
         await self._publisher.publish(left)
         for home in taken.values():
             home.published = home.seq
@@ -338,8 +352,9 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             self._readings[at] = reading
             self._ends_at_start[at] = ends[tp]
         self._homes.update(taken)
+        self._taken_at.update(dict.fromkeys(taken, time.time()))
         self._seek_to_work()  # all of them: what was read ahead is read again
-        log.info("took partitions over", loop=self.loop.name, partitions=len(new), left=len(left))
+        log.info("took partitions over", loop=self.loop.name, partitions=new, left=len(left))
 
     # Reading.
 
@@ -360,14 +375,17 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         fetched = await self._reader().getmany(
             *partitions, timeout_ms=int(POLL_SECONDS * 1000), max_records=BATCH_RECORDS
         )
+        if self.loop.gather_seconds and 0 < sum(map(len, fetched.values())) < BATCH_RECORDS / 2:
+            await asyncio.sleep(self.loop.gather_seconds)
         return [
-            Read(tp.topic, tp.partition, records[-1].timestamp / 1000, [self._item(tp, r) for r in records])
+            Read(tp.topic, tp.partition, records[-1].timestamp / 1000, [self._items.of_record(tp, r) for r in records])
             for tp, records in fetched.items()
             if records
         ]
 
     async def _forget_ahead(self) -> None:
-        """Drop what was read ahead: it must not outlive the homes it was read for, which are sought anew."""
+        """Drop what was read ahead or put off: it must not outlive the homes it was read for, sought anew."""
+        self._put_off = []
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             await _cancelled(ahead)
@@ -397,7 +415,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             return []  # the group has no offset, and needs none: positions are the database's
         except OffsetOutOfRangeError as error:
             log.error("records were deleted before they were read", loop=self.loop.name, where=str(error.args[0]))
-            await self._wait("records were deleted before they were read: see docs/runbooks", 4)
+            self._deleted = "records were deleted before they were read: see docs/runbooks"
+            await self._wait(self._deleted, 4)
             return []
         except (KafkaError, OSError) as error:
             await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
@@ -411,42 +430,18 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 items += [item for item in read.items if item.offset >= self._readings[at].next_offset]
         return items
 
-    def _item(self, tp: TopicPartition, record: KafkaRecord) -> Item:
-        headers = from_wire(record.headers)
-        key = record.key.decode("utf-8", "replace") if record.key else ""
-        item = Item(tp.partition, tp.topic, tp.partition, record.offset, key, headers, record.value)
-        if self.loop.wants(tp.topic, headers):
-            self._decode(item)
-        return item
-
-    def _decode(self, item: Item) -> None:
-        if item.value is None:
-            item.received = Received(item.topic, item.partition, item.offset, "", _EPOCH, Gone(item.key), item.headers)
-            return
-        try:
-            item.received = received(item.topic, item.partition, item.offset, item.headers, item.value)
-        except UnknownEventError as error:
-            ce_type = item.headers.get("ce_type", "")
-            if item.is_record and ce_type.startswith(OURS) and ce_type not in EVENT_TYPES:
-                # A newer version's: whoever is to act on it was brought up before whoever says it.
-                telemetry.RECORDS.add(1, {"loop": self.loop.name, "outcome": "unknown"})
-                return
-            item.dead = reason_of(error)
-        except (ValueError, KeyError) as error:
-            item.dead = reason_of(error)
-        trace = item.headers.get(TRACEPARENT)
-        if telemetry.tracing() and telemetry.is_sampled(trace):
-            ce_type = item.headers.get("ce_type", "")
-            item.begin_span(
-                telemetry.start_process(item.topic, self._group, ce_type, trace, item.partition, item.offset, item.key)
-            )
-
     # Working.
 
-    async def _work(self, items: Sequence[Item]) -> None:
-        if not any(i.received or i.dead or (self.loop.remembers and LANGUAGE in i.headers) for i in items):
-            self._skip(items)
-            return
+    async def _work(self, items: Sequence[Item], *, at_once: bool = False) -> None:
+        """Work these, behind what was put off; records that only tell a language wait for others, or the tick."""
+        items, self._put_off = [*self._put_off, *items], []
+        if not any(item.received or item.dead for item in items):
+            if not (self.loop.remembers and any(LANGUAGE in item.headers for item in items)):
+                self._skip(items)
+                return
+            if not at_once and len(items) < BATCH_RECORDS:
+                self._put_off = items
+                return
         async with self._busy:
             await self._until_committed(items)
         await self._commit_sometimes()
@@ -510,13 +505,22 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         )
 
     async def _transact(self, items: Sequence[Item]) -> Outcome[W]:
+        fail_point("before_batch", self.loop.name, len(items))
         started = time.monotonic()
         # More is waiting behind a large batch; behind a small one, the longer it waits the more it becomes.
-        ahead = self._read_ahead if 2 * len(items) > BATCH_RECORDS else None
+        ahead = self._read_ahead if 2 * len(items) > BATCH_RECORDS and not self._replaying else None
         batch = Batch(self.loop, self._homes, self._readings, items, ahead)
-        async with self._transaction() as db:
-            outcome = await batch.run(db)
-            fail_point("before_commit", self.loop.name, len(items))
+        decided = False
+        try:
+            async with self._transaction() as db:
+                outcome = await batch.run(db)
+                fail_point("before_commit", self.loop.name, len(items))
+                decided = True
+        except Exception as error:
+            if decided:  # done, or not done: only who takes over reads which, and must not decide twice
+                what = f"whether a batch of {self.loop.name} was committed is not known ({type(error).__name__})"
+                raise HomeLostError(what) from error
+            raise
         trace = next((item.headers[TRACEPARENT] for item in items if item.span is not None), None)
         telemetry.BATCH_SECONDS.record(time.monotonic() - started, {"loop": self.loop.name}, telemetry.during(trace))
         return outcome
@@ -537,18 +541,35 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             if home is not None:
                 home.deleted, home.seq = outcome.deleted.get(partition, home.deleted), seq
         end_spans(items)
-        telemetry.RECORDS.add(len(items), {"loop": self.loop.name, "outcome": "taken"})
-        if outcome.dead:
-            telemetry.DEAD_LETTERS.add(outcome.dead, {"loop": self.loop.name})
+        self._count(items, outcome)
         if self.loop.on_commit is not None:
             self.loop.on_commit(outcome.world)
         fail_point("before_publish", self.loop.name, len(publish))
         await self._publish_after(publish)
 
+    def _count(self, items: Sequence[Item], outcome: Outcome[W]) -> None:
+        """Once a batch: durations and labels of each event would cost a good part of its work."""
+        name = self.loop.name
+        telemetry.RECORDS.add(len(items), {"loop": name, "outcome": "taken"})
+        for ce_type, decided in outcome.decided.items():
+            telemetry.EVENTS[name, ce_type, "taken"] += decided
+        if outcome.dead:
+            telemetry.DEAD_LETTERS.add(outcome.dead, {"loop": name})
+            telemetry.EVENTS.update(
+                (name, self._items.type_of(item), "dead") for item in items if item.dead is not None
+            )
+
     async def _with_foreign(self, own: Sequence[Outgoing], after: Mapping[int, int]) -> list[Outgoing]:
         """Our rows, and before them what others wrote into these homes' outboxes since we looked."""
-        async with self._pool.acquire() as db:
-            rows = await outbox.load(db, self.loop.name, after)
+        for attempt in range(1_000_000):  # nothing of ours may be published before it
+            try:
+                async with self._pool.acquire(timeout=5) as db:
+                    rows = await outbox.load(db, self.loop.name, after)
+                break
+            except AWAY as error:
+                if self._stop.is_set() and attempt > 3:
+                    raise
+                await self._wait(f"the database does not answer ({type(error).__name__})", attempt)
         mine = {(r.home, r.n): r for r in own}
         every = {(r.home, r.n): mine.get((r.home, r.n), r) for r in rows} | mine
         return [every[place] for place in sorted(every)]
@@ -556,7 +577,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
     async def _publish_after(self, records: list[Outgoing]) -> None:
         """Publish once what was published before is acknowledged; the next batch may work meanwhile."""
         if self._publishing is not None:
-            await self._publishing
+            await asyncio.shield(self._publishing)  # who waits may be given up, never what is on its way
         self._publishing = asyncio.create_task(self._publish(records)) if records else None
 
     async def _publish(self, records: Sequence[Outgoing]) -> None:
@@ -583,19 +604,18 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
             return
         self._waiting = None
-        items = [self._timer_item(timer) for timer in due] + [self._replay_item(row) for row in replays]
-        if items:
-            await self._work(items)
-        foreign = {p: h.seq for p, h in self._homes.items() if seqs.get(p, 0) > h.seq}
-        tidy = [h for h in self._homes.values() if h.published > h.deleted]
-        if foreign or tidy or self._unsaved:
+        items = [*map(self._items.of_timer, due), *map(self._items.of_dead_letter, replays)]
+        if items or self._put_off:
+            await self._work(items, at_once=True)
+        if self._unsaved or any(seqs.get(p, 0) > h.seq or h.published > h.deleted for p, h in self._homes.items()):
             async with self._busy:
                 if self._publishing is not None:
                     await self._publishing
-                await self._tidy(dict(self._homes), foreign)
+                held = self._homes
+                await self._publish_foreign(held, await self._tidy(held))
 
-    async def _tidy(self, owned: Mapping[int, Home], foreign: Mapping[int, int]) -> None:
-        """Save positions not yet saved, delete what was published, publish what others wrote."""
+    async def _tidy(self, owned: Mapping[int, Home]) -> dict[int, int]:
+        """Save positions not yet saved, delete what was published; each home's last number, or nothing."""
         try:
             async with self._transaction() as db:
                 seqs = await homes.lock(db, self.loop.name, owned.values())
@@ -603,76 +623,31 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 deleted = await write_progress(db, self.loop.name, positions, {}, [], seqs, owned)
         except AWAY as error:
             await self._wait(f"the database does not answer ({type(error).__name__})", 0)
-            return
+            return {}
         self._unsaved -= positions.keys()
         fail_point("after_delete", self.loop.name, len(deleted))
         for partition, upto in deleted.items():
             owned[partition].deleted = upto
+        await self._commit_sometimes()
+        return seqs
+
+    async def _publish_foreign(self, owned: Mapping[int, Home], seqs: Mapping[int, int]) -> None:
+        """Publish what others wrote, by what the lock showed: a row whose number is noted is never looked for."""
+        foreign = {p: owned[p].seq for p, seq in seqs.items() if seq > owned[p].seq}
         if foreign:
             await self._publish_after(await self._with_foreign([], foreign))
-            for partition, seq in seqs.items():
-                owned[partition].seq = seq
-        await self._commit_sometimes()
-
-    def _timer_item(self, timer: DueTimer) -> Item:
-        event = msgspec.json.decode(timer.value, type=self._events[timer.ce_type])
-        if timer.cause is None:
-            which = f"{timer.home}/{timer.key}", timer.ce_type, int(timer.due_at.timestamp() * 1e6)
-        else:
-            which = f"{timer.home}/{timer.key}/{timer.cause}", timer.ce_type, 0
-        cause = caused_id(self.loop.name, *which)
-        # The type as well: should it become a dead letter, its replay must know what it is.
-        headers = {"ce_type": timer.ce_type, **({TRACEPARENT: timer.traceparent} if timer.traceparent else {})}
-        got = Received(TIMER_TOPIC, timer.home, -1, cause, timer.due_at, event, headers)
-        key = str(getattr(event, "conversation", ""))
-        item = Item(timer.home, TIMER_TOPIC, timer.home, -1, key, headers, timer.value, got, timer=timer)
-        if telemetry.tracing() and telemetry.is_sampled(timer.traceparent):
-            item.begin_span(
-                telemetry.start_process(TIMER_TOPIC, self._group, timer.ce_type, timer.traceparent, timer.home, -1, key)
-            )
-        return item
-
-    def _replay_item(self, row: asyncpg.Record) -> Item:
-        headers: Headers = msgspec.json.decode(row["headers"], type=dict[str, str])
-        item = Item(
-            row["home"],
-            row["topic"],
-            row["partition"],
-            row["offset"],
-            row["key"],
-            headers,
-            row["value"],
-            replays=row["id"],
-        )
-        if row["topic"] == TIMER_TOPIC or row["topic"] == SUBMITTED_TOPIC:
-            try:
-                event = msgspec.json.decode(row["value"], type=self._events[headers["ce_type"]])
-            except (ValueError, KeyError) as error:
-                item.dead = reason_of(error)
-                return item
-            item.received = Received(row["topic"], row["partition"], -1, str(row["id"]), row["at"], event, headers)
-        else:
-            self._decode(item)
-        return item
+        for partition in foreign:
+            owned[partition].seq = seqs[partition]
 
     def _own_items(self, submitted: Sequence[tuple[Sequence[Event], "asyncio.Future[None]"]]) -> list[Item]:
         items = []
         for events, done in submitted:
             for event in events:
-                key = str(getattr(event, self.loop.topics[0].key))
-                home = partition_of(key, self._partition_count())
-                if home not in self._homes:
-                    if not done.done():
-                        done.set_exception(HomeLostError(f"home {home} of {self.loop.name} is not here"))
-                    continue
-                value = encode(event)
-                headers = {"ce_type": event.ce_type}
-                trace = getattr(event, "traceparent", None)
-                if trace:
-                    headers[TRACEPARENT] = trace
-                cause = caused_id(self.loop.name, value.decode(), event.ce_type, 0)
-                got = Received(SUBMITTED_TOPIC, home, -1, cause, datetime.now(UTC), event, headers)
-                items.append(Item(home, SUBMITTED_TOPIC, home, -1, key, headers, value, got))
+                home = partition_of(str(getattr(event, self.loop.topics[0].key)), self._partition_count())
+                if home in self._homes:
+                    items.append(self._items.of_submission(event, home))
+                elif not done.done():
+                    done.set_exception(HomeLostError(f"home {home} of {self.loop.name} is not here"))
         return items
 
     def _partition_count(self) -> int:
@@ -704,7 +679,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         }
         if offsets:
             with suppress(KafkaError, OSError, IllegalStateError, ValueError, TimeoutError):
-                await asyncio.wait_for(self._consumer.commit(offsets), 2)
+                async with asyncio.timeout(2):
+                    await self._consumer.commit(offsets)
 
     async def _wait(self, why: str, attempt: int) -> None:
         """Something is away: say so, and give it a moment."""
@@ -712,11 +688,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             log.warning("waiting", loop=self.loop.name, why=why)
         self._waiting = why
         telemetry.WAITS.add(1, {"loop": self.loop.name})
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), WAIT_SECONDS[min(attempt, len(WAIT_SECONDS) - 1)])
-
-
-_EPOCH = datetime.fromtimestamp(0, UTC)
+        await _first(self._stop, WAIT_SECONDS[min(attempt, len(WAIT_SECONDS) - 1)])
 
 
 def _settle(
@@ -732,23 +704,11 @@ def _settle(
 
 async def _first(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _cancelled(task: "asyncio.Task[object]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError, KafkaError):
         await task
-
-
-__all__ = [
-    "DropTimer",
-    "Effect",
-    "Gone",
-    "Loop",
-    "Publish",
-    "Received",
-    "Runner",
-    "SetTimer",
-    "Tombstone",
-]

@@ -13,12 +13,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.trace import SpanKind
-
-from panier_common.conventions import CONVERSATION, MESSAGE_ID, OFFSET
 
 Value = str | int | float | bool
 Send = Callable[[bytes], object]
@@ -27,6 +24,7 @@ MOST_KEPT = 20_000
 """Spans that wait to be sent; what comes beyond is dropped, and no service waits for a collector."""
 AT_ONCE = 1000
 EVERY_SECONDS = 0.5
+SHUT_DOWN_SECONDS = 3.0
 
 _KINDS = {
     SpanKind.SERVER: trace_pb2.Span.SPAN_KIND_SERVER,
@@ -35,14 +33,18 @@ _KINDS = {
     SpanKind.CONSUMER: trace_pb2.Span.SPAN_KIND_CONSUMER,
     SpanKind.INTERNAL: trace_pb2.Span.SPAN_KIND_INTERNAL,
 }
+_random, _now = random.getrandbits, time.time_ns
 _CONTEXT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_SCOPE = InstrumentationScope(name="panier")
+_SCOPE = trace_pb2.ScopeSpans(scope=InstrumentationScope(name="panier")).SerializeToString()
 # Tags of the protocol: the number of the field and how it is written; where the length is fixed, with the length.
-_RESOURCE_SPANS, _SCOPE_SPANS, _SPANS = b"\x0a", b"\x12", b"\x12"
-_TRACE_ID, _SPAN_ID, _PARENT_ID, _STARTED, _ENDED = b"\x0a\x10", b"\x12\x08", b"\x22\x08", b"\x39", b"\x41"
+_RESOURCE_SPANS, _RESOURCE, _SCOPE_SPANS, _SPANS = b"\x0a", b"\x0a", b"\x12", b"\x12"
+_RESOURCE_ATTRIBUTE, _SPAN_ATTRIBUTE, _KEY, _VALUE = b"\x0a", b"\x4a", b"\x0a", b"\x12"
+_STRING, _BOOL, _INT, _DOUBLE = b"\x0a", b"\x10", b"\x18", b"\x21"
+_TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
 _TIMES = struct.Struct("<cQcQ")
-# Different for every record: remembering them would push out what comes again.
-_UNIQUE = frozenset({MESSAGE_ID, OFFSET, CONVERSATION})
+_STARTED, _ENDED = b"\x39", b"\x41"
+_REAL, _WORD = struct.Struct("<d"), 0xFFFF_FFFF_FFFF_FFFF
+_SHORT = [bytes((length,)) for length in range(0x80)]
 
 
 def parsed(traceparent: str | None) -> tuple[str, str, bool] | None:
@@ -51,19 +53,29 @@ def parsed(traceparent: str | None) -> tuple[str, str, bool] | None:
     return (found[1], found[2], int(found[3], 16) & 1 == 1) if found else None
 
 
+class Shape:
+    """What many spans have in common, on the wire once and for all: name, kind, and attributes that do not differ."""
+
+    __slots__ = ("attributes", "kind", "name", "wire")
+
+    def __init__(self, name: str, kind: SpanKind, attributes: Mapping[str, Value]) -> None:
+        self.name, self.kind, self.attributes = name, kind, attributes
+        head = trace_pb2.Span(name=name, kind=_KINDS[kind], flags=0x101)
+        self.wire = head.SerializeToString() + b"".join(_attribute(*item) for item in attributes.items())
+
+
 class Span:
-    """One span. Without a `keep` it is not recorded, and only its context counts."""
+    """One span. Without a `keep` it is not recorded, and only its context counts. `own` is what no other span has."""
 
     __slots__ = (
         "_keep",
-        "attributes",
         "ended_at",
         "error",
         "failed",
-        "kind",
         "links",
-        "name",
+        "own",
         "parent_id",
+        "shape",
         "span_id",
         "started_at",
         "trace_id",
@@ -71,21 +83,31 @@ class Span:
 
     def __init__(
         self,
-        name: str,
-        kind: SpanKind,
-        parent: tuple[str, str, bool] | None,
-        attributes: Mapping[str, Value],
+        shape: Shape,
+        parent: tuple[str, str, bool] | None,  # a root's has a trace and no span
+        own: dict[str, Value],
         links: Sequence[tuple[str, str, bool]] = (),
         keep: "Callable[[Span], None] | None" = None,
     ) -> None:
-        self.name, self.kind, self.links, self._keep = name, kind, links, keep
-        self.attributes = dict(attributes)
-        self.trace_id = parent[0] if parent else f"{random.getrandbits(128) or 1:032x}"
+        self.shape, self.own, self.links, self._keep = shape, own, links, keep
+        self.trace_id = parent[0] if parent else f"{_random(128) or 1:032x}"
         self.parent_id = parent[1] if parent else ""
-        self.span_id = f"{random.getrandbits(64) or 1:016x}"
-        self.started_at = time.time_ns()
+        self.span_id = f"{_random(64) or 1:016x}"
+        self.started_at = _now()
         self.ended_at = 0
         self.failed, self.error = False, ""
+
+    @property
+    def name(self) -> str:
+        return self.shape.name
+
+    @property
+    def kind(self) -> SpanKind:
+        return self.shape.kind
+
+    @property
+    def attributes(self) -> dict[str, Value]:
+        return {**self.shape.attributes, **self.own}
 
     @property
     def traceparent(self) -> str:
@@ -93,7 +115,7 @@ class Span:
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self._keep else '00'}"
 
     def set_attribute(self, name: str, value: Value) -> None:
-        self.attributes[name] = value
+        self.own[name] = value
 
     def fail(self, why: str = "") -> None:
         """What was done failed; `why` is our own word, nothing that came in."""
@@ -102,7 +124,7 @@ class Span:
     def end(self) -> None:
         """Once; later ends count for nothing."""
         if not self.ended_at:
-            self.ended_at = time.time_ns()
+            self.ended_at = _now()
             if self._keep is not None:
                 self._keep(self)
 
@@ -111,7 +133,7 @@ class Recorder:
     """Keeps spans that have ended, and sends them twice a second."""
 
     def __init__(self, resource: Mapping[str, Value], send: Send) -> None:
-        self._resource = Resource(attributes=[_made(name, value) for name, value in resource.items()])
+        self._resource = b"".join(_attribute(*item, _RESOURCE_ATTRIBUTE) for item in resource.items())
         self._send = send
         self._kept: deque[Span] = deque(maxlen=MOST_KEPT)
         self._sending = threading.Lock()
@@ -130,44 +152,43 @@ class Recorder:
                 self._send(encoded(self._resource, spans))
 
     def shut_down(self) -> None:
-        """Send what there is, and no more."""
+        """Send what there is, and no more; a collector that does not take it holds up nobody's end."""
         self._stop.set()
-        self._thread.join(10)
-        self.flush()
+        self._thread.join(SHUT_DOWN_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
             self.flush()
+        self.flush()
 
 
-def encoded(resource: Resource, spans: Sequence[Span]) -> bytes:
-    """An OTLP request."""
-    scope = trace_pb2.ScopeSpans(scope=_SCOPE).SerializeToString() + b"".join(map(_field_of_span, spans))
-    of = trace_pb2.ResourceSpans(resource=resource).SerializeToString() + _field(_SCOPE_SPANS, scope)
-    return _field(_RESOURCE_SPANS, of)
+def encoded(resource: bytes, spans: Sequence[Span]) -> bytes:
+    """An OTLP request; `resource` is a Resource on the wire."""
+    scope = _SCOPE + b"".join(map(_on_the_wire, spans))
+    return _field(_RESOURCE_SPANS, _field(_RESOURCE, resource) + _field(_SCOPE_SPANS, scope))
 
 
-def _field_of_span(span: Span) -> bytes:
-    """What is the same for many spans is made once; a message's bytes behind another's are merged into it."""
-    same = tuple(item for item in span.attributes.items() if item[0] not in _UNIQUE)
-    ids = _TRACE_ID + bytes.fromhex(span.trace_id) + _SPAN_ID + bytes.fromhex(span.span_id)
+def _on_the_wire(span: Span) -> bytes:
+    """A message's bytes behind another's are merged into it: the shape's, the span's own, and what is seldom there."""
     above = _PARENT_ID + bytes.fromhex(span.parent_id) if span.parent_id else b""
-    times = _TIMES.pack(_STARTED, span.started_at, _ENDED, span.ended_at)
-    message = _common(span.name, span.kind, same) + ids + above + times
-    own = [_made(name, value) for name, value in span.attributes.items() if name in _UNIQUE]
-    if own or span.links or span.failed:
-        message += _rest(own, span).SerializeToString()
+    message = (
+        span.shape.wire
+        + _TRACE_ID
+        + bytes.fromhex(span.trace_id)
+        + _SPAN_ID
+        + bytes.fromhex(span.span_id)
+        + above
+        + _TIMES.pack(_STARTED, span.started_at, _ENDED, span.ended_at)
+    )
+    for name, value in span.own.items():
+        message += _attribute(name, value)
+    if span.links or span.failed:
+        message += _rest(span).SerializeToString()
     return _field(_SPANS, message)
 
 
-@lru_cache(maxsize=4096)
-def _common(name: str, kind: SpanKind, attributes: tuple[tuple[str, Value], ...]) -> bytes:
-    made = [_made(*attribute) for attribute in attributes]
-    return bytes(trace_pb2.Span(name=name, kind=_KINDS[kind], flags=0x101, attributes=made).SerializeToString())
-
-
-def _rest(own: Sequence[KeyValue], span: Span) -> trace_pb2.Span:
-    message = trace_pb2.Span(attributes=own)
+def _rest(span: Span) -> trace_pb2.Span:
+    message = trace_pb2.Span()
     for trace, of, _ in span.links:
         message.links.append(trace_pb2.Span.Link(trace_id=bytes.fromhex(trace), span_id=bytes.fromhex(of)))
     if span.failed:
@@ -176,23 +197,34 @@ def _rest(own: Sequence[KeyValue], span: Span) -> trace_pb2.Span:
     return message
 
 
-def _field(tag: bytes, content: bytes) -> bytes:
-    """A field of a message: its tag, its length as a varint, its bytes."""
-    length, digits = len(content), bytearray(tag)
-    while length > 0x7F:
-        digits.append(length & 0x7F | 0x80)
-        length >>= 7
-    digits.append(length)
-    return bytes(digits) + content
-
-
-def _made(name: str, value: Value) -> KeyValue:
+def _attribute(name: str, value: Value, tag: bytes = _SPAN_ATTRIBUTE) -> bytes:
     match value:
+        case str():
+            said = _field(_STRING, value.encode())
         case bool():
-            return KeyValue(key=name, value=AnyValue(bool_value=value))
+            said = _BOOL + _varint(value)
         case int():
-            return KeyValue(key=name, value=AnyValue(int_value=value))
+            said = _INT + _varint(value & _WORD)  # two's complement
         case float():
-            return KeyValue(key=name, value=AnyValue(double_value=value))
-        case _:
-            return KeyValue(key=name, value=AnyValue(string_value=value))
+            said = _DOUBLE + _REAL.pack(value)
+    return _field(tag, _key(name) + _field(_VALUE, said))
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> bytes:
+    return _field(_KEY, name.encode())
+
+
+def _field(tag: bytes, content: bytes) -> bytes:
+    """A field of a message: its tag, its length, its bytes."""
+    length = len(content)
+    return tag + (_SHORT[length] if length < 0x80 else _varint(length)) + content
+
+
+def _varint(number: int) -> bytes:
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)

@@ -6,9 +6,12 @@ Every name comes from `conventions`; a metric that is not there cannot be made.
 import hashlib
 import logging
 import os
+import random
 import sys
+from collections import Counter as TallyOf
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 import structlog
 from opentelemetry import metrics, trace
@@ -34,14 +37,14 @@ from panier_common.conventions import (
     OPERATION_TYPE,
     PARTITION,
     PROCESS,
+    SECONDS,
     SEND,
     SYSTEM,
 )
 from panier_common.exposition import Exposition
-from panier_common.spans import Recorder, Span, parsed
+from panier_common.spans import Recorder, Shape, Span, Value, parsed
 
 _ODD = frozenset("13579bdf")
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _METER = metrics.get_meter("panier")
 
@@ -73,7 +76,26 @@ def gauge(name: str, read: Callable[[], Iterable[tuple[float, Mapping[str, str]]
     _METER.create_observable_gauge(name, [observe], description=metric.says)
 
 
+def tally(name: str) -> TallyOf[tuple[str, ...]]:
+    """A counter by the values of its labels, in the registry's order, that costs what a dictionary does.
+
+    It is looked up whenever the metrics are read.
+    """
+    metric = BY_NAME[name]
+    assert metric.kind == "counter", name
+    counted: TallyOf[tuple[str, ...]] = TallyOf()
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(value, dict(zip(metric.labels, labels, strict=True))) for labels, value in dict(counted).items()
+        ]
+
+    _METER.create_observable_counter(name, [observe], description=metric.says)
+    return counted
+
+
 RECORDS = counter("panier.records")
+EVENTS = tally("panier.events")
 DUPLICATES = counter("panier.duplicates")
 DEAD_LETTERS = counter("panier.dead_letters")
 PUBLISHED = counter("panier.published")
@@ -84,7 +106,7 @@ PUBLISH_SECONDS = histogram("panier.publish")
 
 class _State:
     tracing = False
-    key = b"panier"
+    keyed = hashlib.blake2b(key=b"panier", digest_size=8)
     recorder: Recorder | None = None
     sampler: Sampler = ALWAYS_ON
 
@@ -96,7 +118,7 @@ def tracing() -> bool:
 
 def set_up(service: str, version: str, log_level: str, secret: str) -> None:
     """Once per process: JSON logs, Prometheus metrics, and OTLP when OpenTelemetry's variables ask for it."""
-    _State.key = hash_key(secret)
+    _State.keyed = hashlib.blake2b(key=hash_key(secret), digest_size=8)
     _set_up_logs(service, log_level)
     resource = Resource.create({"service.name": f"panier-{service}", "service.version": version})
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -104,14 +126,14 @@ def set_up(service: str, version: str, log_level: str, secret: str) -> None:
     if os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") or (
         endpoint and os.environ.get("OTEL_METRICS_EXPORTER", "otlp") != "none"
     ):
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from panier_common.otlp import MetricExporter
 
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+        readers.append(PeriodicExportingMetricReader(MetricExporter()))
     seconds = View(
         instrument_name="panier.*",
         instrument_unit="s",
         instrument_type=metrics.Histogram,
-        aggregation=ExplicitBucketHistogramAggregation(_SECONDS),
+        aggregation=ExplicitBucketHistogramAggregation(SECONDS),
     )
     metrics.set_meter_provider(MeterProvider(readers, resource, views=[seconds]))
     if (endpoint or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) and os.environ.get(
@@ -150,7 +172,9 @@ def conversation_hash(conversation: str, key: bytes | None = None) -> str:
 
     Under this process's own key, unless another is given.
     """
-    return hashlib.blake2b(conversation.encode(), key=key or _State.key, digest_size=8).hexdigest()
+    found = hashlib.blake2b(key=key, digest_size=8) if key else _State.keyed.copy()
+    found.update(conversation.encode())
+    return found.hexdigest()
 
 
 def is_sampled(traceparent: str | None) -> bool:
@@ -178,71 +202,72 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return traceparent.split("-")[1] if traceparent and traceparent.count("-") == 3 else None
 
 
-def start_root(name: str, kind: SpanKind, attributes: Mapping[str, str | int | float | bool]) -> Span | None:
+def start_root(shape: Shape) -> Span | None:
     """The first span of a trace, where the sampler keeps it.
 
     What is not kept has no context: it would travel with nine records in ten to say that nobody is to look.
     """
     if _State.recorder is None:
         return None
-    span = Span(name, kind, None, attributes, keep=_State.recorder.keep)
-    said = _State.sampler.should_sample(None, int(span.trace_id, 16), name)
-    return span if said.decision is Decision.RECORD_AND_SAMPLE else None
+    trace_id = random.getrandbits(128) or 1
+    if _State.sampler.should_sample(None, trace_id, shape.name).decision is not Decision.RECORD_AND_SAMPLE:
+        return None
+    return Span(shape, (f"{trace_id:032x}", "", True), {}, keep=_State.recorder.keep)
 
 
-def start_span(
-    name: str,
-    kind: SpanKind,
-    parent: str | None,
-    attributes: Mapping[str, str | int | float | bool],
-    links: Sequence[str] = (),
-) -> Span:
-    """A span under the context of a `traceparent` that `is_sampled`."""
-    linked = [found for found in map(parsed, links) if found is not None]
+def start_span(shape: Shape, parent: Span | str | None, own: dict[str, Value], links: Sequence[str] = ()) -> Span:
+    """A span under another, or under the context of a `traceparent` that `is_sampled`."""
+    context = (parent.trace_id, parent.span_id, True) if isinstance(parent, Span) else parsed(parent)
+    linked = [found for found in map(parsed, links) if found is not None] if links else ()
     keep = _State.recorder.keep if _State.recorder is not None else None
-    return Span(name, kind, parsed(parent), attributes, linked, keep)
+    return Span(shape, context, own, linked, keep)
 
 
 def start_process(
     topic: str, group: str, ce_type: str, traceparent: str | None, partition: int, offset: int, key: str
 ) -> Span:
     """`process X`: the child of the span that sent the record."""
-    return start_span(
+    own: dict[str, Value] = {OFFSET: offset, CONVERSATION: conversation_hash(key)}
+    return start_span(_process(topic, group, ce_type, partition), traceparent, own)
+
+
+@lru_cache(maxsize=4096)
+def _process(topic: str, group: str, ce_type: str, partition: int) -> Shape:
+    return Shape(
         f"{PROCESS} {topic}",
         SpanKind.CONSUMER,
-        traceparent,
         {
             SYSTEM: "kafka",
             OPERATION_NAME: PROCESS,
             OPERATION_TYPE: PROCESS,
             DESTINATION: topic,
             PARTITION: str(partition),
-            OFFSET: offset,
             GROUP: group,
             EVENT_TYPE: ce_type,
-            CONVERSATION: conversation_hash(key),
         },
     )
 
 
-def start_send(topic: str, ce_type: str, event_id: str, parent: str | None, link: str | None = None) -> Span:
+def start_send(topic: str, ce_type: str, event_id: str, parent: Span | str | None, link: str | None = None) -> Span:
     """`send X`: begun where the event is decided, ended when the broker has it; its context travels.
 
     `link` is the context of another action that this one tells about: a status of the message it sent.
     """
-    return start_span(
+    return start_span(_send(topic, ce_type), parent, {MESSAGE_ID: event_id}, (link,) if link else ())
+
+
+@lru_cache(maxsize=1024)
+def _send(topic: str, ce_type: str) -> Shape:
+    return Shape(
         f"{SEND} {topic}",
         SpanKind.PRODUCER,
-        parent,
         {
             SYSTEM: "kafka",
             OPERATION_NAME: SEND,
             OPERATION_TYPE: SEND,
             DESTINATION: topic,
             EVENT_TYPE: ce_type,
-            MESSAGE_ID: event_id,
         },
-        (link,) if link else (),
     )
 
 

@@ -15,10 +15,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from panier_common.connections import Bounds, bounded
+from panier_common.connections import Bounds, bounded, listen
+from panier_common.endpoints import took
 from panier_common.exposition import page
 
 # FastAPI's own spans hold the query, and with it customers' ids and the handshake's token.
@@ -31,6 +32,9 @@ API_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+# Machines ask for these every few seconds; how long that takes says nothing about what people wait for.
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+NO_ROUTE = "none"
 # Inside of the deployment: probes, a Prometheus, people's tools. The largest body is a catalogue.
 ADMIN_BOUNDS = Bounds(connections=200, body_bytes=32 * 1024 * 1024)
 
@@ -58,7 +62,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457 calls it that)
             "title": self.code.replace("_", " "),
             "status": self.status,
             "code": self.code,
-            "detail": self.detail,
+            "detail": self.detail.encode(errors="backslashreplace").decode(),  # JSON has halves of characters
             "hint": self.hint,
         }
         return JSONResponse(body, self.status, media_type="application/problem+json")
@@ -79,7 +83,8 @@ def with_problems(app: FastAPI) -> FastAPI:
         raise error
 
     async def unfit(_: Request, error: Exception) -> Response:
-        detail = "something in the request no database can hold: a zero character, or a number out of range"
+        what = "a zero character, half of a character, or a number out of range"
+        detail = f"something in the request no database can hold: {what}"
         return Problem(400, "invalid", detail, "leave it out").response()
 
     async def away(_: Request, error: Exception) -> Response:
@@ -104,6 +109,7 @@ def with_problems(app: FastAPI) -> FastAPI:
     for kind in _AWAY:
         app.add_exception_handler(kind, away)
     app.add_exception_handler(asyncpg.DataError, unfit)
+    app.add_exception_handler(UnicodeEncodeError, unfit)
     app.add_exception_handler(RequestValidationError, invalid)
     return app
 
@@ -127,6 +133,7 @@ def admin_app(
             raise Problem(401, "unauthorized", "the bearer token is missing or wrong", "see PANIER_ADMIN_TOKEN")
 
     app.add_middleware(_Entrance, check=bearer)
+    app.add_middleware(Timed)
 
     @app.get("/livez")
     async def livez() -> dict[str, bool]:
@@ -178,6 +185,37 @@ class _Entrance:
         await self._app(scope, receive, send)
 
 
+class Timed:
+    """Counts every answer but a probe's under its route, with the time until its last byte was handed over."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        status = 500  # the framework's answer to what is raised here; it gives that further out
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.monotonic()
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            took(_route_of(scope), scope["method"], status, time.monotonic() - began)
+
+
+def _route_of(scope: Scope) -> str:
+    """The template of the route, as FastAPI leaves it there; of one in a router, with the prefixes it has there."""
+    whole = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(whole, "path", NO_ROUTE))
+
+
 class Server:
     """An uvicorn server that leaves signals to its process, and whose connections are bounded.
 
@@ -197,8 +235,6 @@ class Server:
     ) -> None:
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             http=bounded(bounds, connection),
             ws="none",
             log_config=None,
@@ -208,13 +244,14 @@ class Server:
             headers=list(headers.items()),
             **options,
         )
+        self._host, self._port = host, port
         self._server = uvicorn.Server(config)
         self._server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen; raises OSError or SystemExit when the port cannot be had."""
-        self._task = asyncio.create_task(self._server.serve())
+        """Listen; raises OSError when the port cannot be had."""
+        self._task = asyncio.create_task(self._server.serve(listen(self._host, self._port)))
         until = time.monotonic() + 10
         while not self._server.started:
             if self._task.done():
@@ -230,7 +267,8 @@ class Server:
             return
         self._server.should_exit = True
         with suppress(asyncio.TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(self._task, 10)
+            async with asyncio.timeout(10):
+                await self._task
 
 
 class _no_signals:  # noqa: N801 (stands in for a context-manager function)

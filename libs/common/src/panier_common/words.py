@@ -5,8 +5,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from babel import Locale
-from babel.core import UnknownLocaleError
+from panier_common.locales import locale_of
 
 
 class Words:
@@ -33,10 +32,7 @@ class Words:
 
     def count(self, language: str, key: str, n: int, **fields: object) -> str:
         """The text for n things: `<key>.one`, `<key>.other`, or whichever plural the language has."""
-        try:
-            form = Locale.parse(language.replace("-", "_")).plural_form(n)
-        except (UnknownLocaleError, ValueError):
-            form = "other"
+        form = locale_of(language).plural_form(n)
         texts = self._of(language)
         return self(language, f"{key}.{form}" if f"{key}.{form}" in texts else f"{key}.other", n=n, **fields)
 

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -40,7 +40,10 @@ def sign(raw: bytes, secret: str) -> str:
 
 
 class Simulated:
-    """`url` is the page's address; the order id follows it as a path segment."""
+    """`url` is the page's address; the order id follows it as a path segment.
+
+    `{currency}` and `{minor}` in it stand for the amount: a page that knows no shop must be told.
+    """
 
     name: ClassVar[str] = "simulated"
     takes_payments: ClassVar[bool] = True
@@ -50,8 +53,8 @@ class Simulated:
         self._url = url.rstrip("/")
 
     def link(self, order: Payable) -> str | None:
-        query = urlencode({"minor": order.minor, "currency": order.currency})
-        return f"{self._url}/{quote(order.order_id, safe='')}?{query}"
+        page = self._url.replace("{currency}", order.currency).replace("{minor}", str(order.minor))
+        return f"{page}/{quote(order.order_id, safe='')}"
 
     async def create_session(self, order: Payable) -> Session | None:
         return Session(order.order_id, self.link(order) or "")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from panier_proof.evidence import Evidence
-from panier_proof.judge import answers, carts, commands, letters, money, orders, stock
+from panier_proof.judge import answers, carts, commands, letters, money, orders, stalls, stock
 from panier_proof.judge.findings import COUNTS, INVARIANTS, Finding
 from panier_proof.ledger import Ledger
 from panier_proof.shop import Good
@@ -23,6 +23,7 @@ def judged(ledger: Ledger, evidence: Evidence, goods: Mapping[str, Good]) -> lis
         *stock.check(evidence, goods),
         *answers.check(ledger, evidence),
         *letters.check(ledger, evidence),
+        *stalls.check(ledger, evidence),
     ]
     found += [Finding("quiet", name, times=count) for name, count in evidence.loose_ends.items()]
     if evidence.sales_differences:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
-from panier_proof.evidence import Evidence
+from panier_proof.evidence import Accepted, Evidence
 from panier_proof.judge.carts import inbound_order
 from panier_proof.judge.findings import Finding
 from panier_proof.ledger import Ledger
@@ -12,6 +13,8 @@ from panier_proof.ledger import Ledger
 _LATER = "checkout:confirm"
 # A message in doubt is sent again 20 s after it was claimed at the earliest, and a claim is good for 5 s.
 _DOUBT_SECONDS = 15.0
+# The door's answer and the record it stands for are not of one moment.
+_EDGE_SECONDS = 1.0
 
 
 def doubled_sends(evidence: Evidence) -> int:
@@ -35,22 +38,41 @@ def check(ledger: Ledger, evidence: Evidence) -> Iterator[Finding]:
     for request in {request.id: request for request in evidence.requested}.values():
         if request.id not in arrived:
             yield Finding("answer", f"a message of {request.source} never came", request.conversation)
+    yield from _to_whom(ledger, evidence)
     yield from _in_doubt(evidence)
     yield from _kept(ledger, evidence)
     yield from _said_twice(evidence)
     yield from _in_order(ledger, evidence)
 
 
+def _to_whom(ledger: Ledger, evidence: Evidence) -> Iterator[Finding]:
+    """A message came to the customer whose conversation it was asked for."""
+    of = {page.id: page.conversation for page in ledger.customers}
+    meant = {request.id: request.conversation for request in evidence.requested}
+    for message in evidence.accepted:
+        to = of.get(message.customer)
+        if to is not None and meant.get(message.id, to) != to:
+            yield Finding("answer", f"{message.id} came to somebody else", meant[message.id])
+
+
 def _in_doubt(evidence: Evidence) -> Iterator[Finding]:
-    """What came again came when nobody could know any better, not at once."""
+    """What came again came when nobody could know any better: not at once, and no status had told of the first."""
     conversations = {request.id: request.conversation for request in evidence.requested}
-    last: dict[str, float] = {}
-    for message in sorted(evidence.accepted, key=lambda message: message.seq):
-        if message.id in last and message.at - last[message.id] < _DOUBT_SECONDS:
-            after = message.at - last[message.id]
-            conversation = conversations.get(message.id, "")
-            yield Finding("doubt", f"{message.id} was sent again after {after:.1f} s", conversation)
-        last[message.id] = message.at
+    sends: dict[str, list[Accepted]] = {}
+    for message in evidence.accepted:
+        sends.setdefault(message.id, []).append(message)
+    for message_id, again in ((one, sent) for one, sent in sends.items() if len(sent) > 1):
+        again.sort(key=lambda message: message.at)  # the first may have been read after the second
+        told = float("inf")
+        for before, message in pairwise(again):
+            told = min(told, before.told if before.told is not None else told)
+            if message.at - before.at < _DOUBT_SECONDS:
+                why = f"was sent again after {message.at - before.at:.1f} s"
+            elif told - before.at < _DOUBT_SECONDS - _EDGE_SECONDS:
+                why = f"was sent again though a status had told of it {told - before.at:.1f} s after it came"
+            else:
+                continue
+            yield Finding("doubt", f"{message_id} {why}", conversations.get(message_id, ""))
 
 
 def _kept(ledger: Ledger, evidence: Evidence) -> Iterator[Finding]:

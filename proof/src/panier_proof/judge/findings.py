@@ -16,6 +16,7 @@ INVARIANTS: dict[str, tuple[str, str]] = {
     "paid_once": ("doubled", "an order is paid once"),
     "order_of_answers": ("reordered", "a service's answers keep the order of inbound"),
     "lawful": ("reordered", "every order's events are in a lawful order"),
+    "stall": ("stalled", "done in order, what is done to the shop makes nobody wait for longer than it must"),
     "oversold": ("oversold", "no more is promised than there is"),
     "stock": ("stock_differs", "reserved and sold are what the orders hold"),
     "overcharged": ("overcharged", "nobody pays more than was shown"),

@@ -21,6 +21,7 @@ _FOLLOWS: dict[str, frozenset[str]] = {
     "order.refunded": frozenset(),
 }
 _FIRST = "stock.requested"
+_CONFIRM = "checkout:confirm:"
 _OF_ORDERS = frozenset(_FOLLOWS)
 
 
@@ -35,9 +36,11 @@ def check(ledger: Ledger, evidence: Evidence, goods: Mapping[str, Good]) -> Iter
     by_conversation: dict[str, list[Json]] = {}
     for order in evidence.orders:
         by_conversation.setdefault(order["conversation"], []).append(order)
+    answers = _answers(evidence)
     for page in ledger.customers:
         yield from _told(page, by_conversation.get(page.conversation, []))
-        yield from _each_once(page, by_conversation.get(page.conversation, []), goods)
+        yield from _receipted(page, by_conversation.get(page.conversation, []), goods)
+        yield from _each_once(page, by_conversation.get(page.conversation, []), goods, answers)
     yield from _lawful(evidence)
 
 
@@ -78,7 +81,36 @@ def _told(page: Customer, orders: list[Json]) -> Iterator[Finding]:
         yield Finding("effect", f"the link was for order {order_id}, which does not exist", page.conversation)
 
 
-def _each_once(page: Customer, orders: list[Json], goods: Mapping[str, Good]) -> Iterator[Finding]:
+def _receipted(page: Customer, orders: list[Json], goods: Mapping[str, Good]) -> Iterator[Finding]:
+    """Who paid was told so: with the order's lines and what was paid, down to the cent."""
+    titles = {good.title: sku for sku, good in goods.items()}
+    paid = {order["order_id"]: order for order in orders if order["paid_minor"]}
+    receipts = [(message, message.receipt_for) for message in page.seen if message.receipt_for]
+    for order_id in paid.keys() - {of for _, of in receipts}:
+        yield Finding("confirmation", f"no receipt for {paid[order_id]['number']} came", page.conversation)
+    for message, order_id in receipts:
+        order = paid.get(order_id)
+        if order is None:
+            yield Finding("confirmation", f"a receipt came for {order_id}, which is not paid", page.conversation)
+            continue
+        lines = Counter({line["sku"]: line["quantity"] for line in order["lines"]})
+        if Counter(by_sku(message.lines, titles)) != lines or message.last_minor != order["total_minor"]:
+            yield Finding("confirmation", f"the receipt for {order['number']} says something else", page.conversation)
+
+
+def _answers(evidence: Evidence) -> dict[str, set[int]]:
+    """wamid → which messages on the phone answer it."""
+    of = {request.id: request.answers for request in evidence.requested if request.answers}
+    found: dict[str, set[int]] = {}
+    for message in evidence.accepted:
+        if message.id in of:
+            found.setdefault(of[message.id], set()).add(message.seq)
+    return found
+
+
+def _each_once(
+    page: Customer, orders: list[Json], goods: Mapping[str, Good], answers: Mapping[str, set[int]]
+) -> Iterator[Finding]:
     """No confirmation is two orders; one of goods that never run out is one, unless the shop said it is none."""
     titles = {good.title: good for good in goods.values()}
     acknowledged = {act.wamid for act in page.acts if act.acknowledged}
@@ -89,7 +121,12 @@ def _each_once(page: Customer, orders: list[Json], goods: Mapping[str, Good]) ->
             yield Finding("one_order", f"one confirmation, {len(made)} orders: {numbers}", page.conversation)
         pressed = acknowledged & set(confirmation.wamids)
         plenty = all(title in titles and plentiful(titles[title]) for title in confirmation.lines)
-        if pressed and not made and plenty and not _said_no(page, confirmation):
+        if (
+            pressed
+            and not made
+            and plenty
+            and not (_said_no(page, confirmation) or _asked_anew(page, confirmation, answers))
+        ):
             yield Finding("effect", "a confirmed summary is no order, and nobody said so", page.conversation)
 
 
@@ -101,6 +138,20 @@ def _said_no(page: Customer, confirmation: Confirmation) -> bool:
         and ({"checkout:start", "cart:show"} <= (ways := {reply.id for reply in message.replies}))
         and "cart:edit" not in ways
         for message in page.seen
+    )
+
+
+def _asked_anew(page: Customer, confirmation: Confirmation, answers: Mapping[str, set[int]]) -> bool:
+    """Whether a press was answered with a question of another draft: the customer had asked to order once more, and
+    the cart's second request came between the summary and its confirmation.
+    """
+    shown = set().union(*(answers.get(wamid, ()) for wamid in confirmation.wamids))
+    ways = [{reply.id for reply in message.replies} for message in page.seen if message.seq in shown]
+    return any(
+        "checkout:collect" in way
+        or "checkout:deliver" in way
+        or any(one.startswith(_CONFIRM) and one != _CONFIRM + confirmation.draft for one in way)
+        for way in ways
     )
 
 

@@ -1,13 +1,12 @@
 """`python -m panier_proof.simulated`: seeds one after the other; a failing one is shrunk and printed."""
 
-import os
 import sys
 from collections import Counter
 from typing import Annotated
 
 import typer
 
-from panier_proof.simulated.run import History, Result, history, run
+from panier_proof.simulated.run import History, Result, history, run, with_known_hashes
 from panier_proof.simulated.shrink import shrunk, told
 
 
@@ -55,8 +54,5 @@ def _tell(made: History, result: Result, *, shrink: bool) -> None:
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        # The order of sets is part of the history: the same seed must be the same one tomorrow.
-        os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "panier_proof.simulated", *sys.argv[1:]])
+    with_known_hashes("panier_proof.simulated")
     typer.run(simulate)

@@ -1,36 +1,63 @@
-"""What strikes, and when: made from the seed, plain data, so that a shorter history is one with fewer of them."""
+"""What strikes, and when: made from the seed, plain data, so that a shorter history is one with fewer of them.
+
+A process is mostly struck between two of its steps: chance alone would nearly always find it waiting for something.
+"""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 KINDS = ("kill", "pause", "join_leave", "database", "broker", "acknowledgements", "late")
 _WEIGHTS = (8, 5, 2, 2, 1, 3, 2)
 _SERVICES = ("catalog", "cart", "checkout", "sender")
+_ONE_PROCESS = ("kill", "pause", "join_leave")
+_PATIENCE_SECONDS = 4.0
+
+
+# Right after: a transaction has begun, its commit is done, a record is on its way here, a batch is appended, Meta has
+# taken a call. The process knows nothing of it yet, and never will where it dies.
+MOMENTS: Mapping[str, Sequence[str]] = {
+    "catalog": ("fetched panier.order.v1", "appended panier.stock.v1", "appended panier.product.v1"),
+    "cart": ("fetched panier.inbound.v1", "fetched panier.order.v1", "appended panier.cart.v1"),
+    "checkout": ("fetched panier.cart.v1", "fetched panier.stock.v1", "appended panier.order.v1"),
+    "sender": ("fetched panier.outbound.v1", "fetched panier.delivery.v1", "called"),
+}
+_EVERYBODYS = ("", "begun", "committed")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind` befalls `target` (a process, or a service's database) at that second and lasts so long."""
+    """`kind` befalls `target` (a service's process or its database) at that second and lasts so long.
+
+    With a `moment`, when a process of the target passes it after that second; whichever is the first.
+    """
 
     at: float
     kind: str
     target: str
     seconds: float
+    moment: str = ""
 
 
-def plan(seed: int, count: int, lasts: float, kinds: Sequence[str] = ()) -> Iterator[Fault]:
-    """So many, evenly over the time; of these kinds, when some are named."""
+def plan(seed: int, count: int, lasts: float, like: Sequence[Fault] = ()) -> Iterator[Fault]:
+    """So many, evenly over the time; like one of these, when some are given."""
     chance = Random(f"{seed}/faults")
     for n in range(count):
         at = 2.0 + lasts * (n + chance.random()) / max(count, 1)
-        kind = chance.choice(kinds) if kinds else chance.choices(KINDS, _WEIGHTS)[0]
+        if like:
+            yield replace(chance.choice(like), at=at)
+            continue
+        kind = chance.choices(KINDS, _WEIGHTS)[0]
         service = chance.choice(_SERVICES)
         # A pause is mostly longer than a session, so that another one takes over meanwhile.
         seconds = chance.choice((3.0, 14.0, 25.0)) if kind == "pause" else chance.uniform(1.0, 8.0)
-        yield Fault(at, kind, service, seconds)
+        moment = chance.choice((*_EVERYBODYS, *MOMENTS[service])) if kind in _ONE_PROCESS else ""
+        if kind == "database":
+            moment = chance.choice(_EVERYBODYS)  # in the last, it is done and nobody is told
+        yield Fault(at, kind, service, seconds, moment)
 
 
 async def strike(world: Any, began_at: float) -> None:
@@ -42,22 +69,7 @@ async def strike(world: Any, began_at: float) -> None:
         await _befall(world, fault, random)
 
 
-_IN_THE_MIDDLE = 0.75
-
-
-async def _busy(world: Any, process: Any) -> None:
-    """Until the process is in the middle of a transaction, for a while."""
-    server = world.engines.servers[process.service]
-    for _ in range(4000):
-        if any(one.actor is process.actor and one.is_open for one in list(server.open)):
-            return
-        await asyncio.sleep(0.0007)
-
-
-async def _befall(world: Any, fault: Fault, random: Random) -> None:
-    process = random.choice([one for one in world.processes if one.service == fault.target])
-    if fault.kind in ("kill", "pause") and random.random() < _IN_THE_MIDDLE:
-        await _busy(world, process)
+def _strike(world: Any, process: Any, fault: Fault) -> None:
     match fault.kind:
         case "kill":
             process.kill()
@@ -67,19 +79,46 @@ async def _befall(world: Any, fault: Fault, random: Random) -> None:
             for runner in process.runners:
                 runner.stop()
         case "database":
-            server = world.engines.servers[fault.target]
-            server.crash()
-            await asyncio.sleep(fault.seconds)
-            server.away = False
+            world.engines.servers[process.service].crash()
         case "broker":
             world.broker.crash()
-            await asyncio.sleep(fault.seconds)
-            world.broker.away = False
         case "acknowledgements":
             world.broker.lost_acknowledgements = 0.3
-            await asyncio.sleep(fault.seconds)
-            world.broker.lost_acknowledgements = 0.0
         case "late":
             world.broker.late_batches = 0.3
-            await asyncio.sleep(fault.seconds)
+
+
+def _mend(world: Any, fault: Fault) -> None:
+    match fault.kind:
+        case "database":
+            world.engines.servers[fault.target].away = False
+        case "broker":
+            world.broker.away = False
+        case "acknowledgements":
+            world.broker.lost_acknowledgements = 0.0
+        case "late":
             world.broker.late_batches = 0.0
+
+
+async def _at_its_moment(world: Any, fault: Fault) -> bool:
+    """Whether a process passed the moment in time, and was struck there."""
+    struck = asyncio.Event()
+
+    def strike(actor: Any) -> None:
+        struck.set()
+        _strike(world, next(one for one in world.processes if one.actor is actor), fault)
+
+    give_up = world.loop.ambush(fault.moment, fault.target, strike)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await struck.wait()
+    give_up()
+    return struck.is_set()
+
+
+async def _befall(world: Any, fault: Fault, random: Random) -> None:
+    if not fault.moment or not await _at_its_moment(world, fault):
+        _strike(world, random.choice([one for one in world.processes if one.service == fault.target]), fault)
+    if fault.kind not in _ONE_PROCESS:
+        await asyncio.sleep(fault.seconds)
+        _mend(world, fault)

@@ -17,7 +17,7 @@ from panier_proof import shop
 from panier_proof.evidence import Accepted
 from panier_proof.ledger import Act, Customer, Json, Payment, Reply, Seen, seen
 from panier_proof.phone import raw
-from panier_proof.simulated.scheduler import BEGAN, SimulatedLoop
+from panier_proof.simulated.scheduler import ACTOR, BEGAN, SimulatedLoop
 
 T = TypeVar("T")
 AGAIN_SECONDS = 5.0
@@ -43,7 +43,7 @@ class Meta:
         self.loop = loop
         self.weather = weather
         self.door: Callable[[bytes], Any] = lambda body: None
-        self.accepted: list[Accepted] = []
+        self._accepted: dict[int, Accepted] = {}
         self.waiting = 0
         self.webhooks = 0
         self._phones: dict[str, SimulatedPhone] = {}
@@ -57,6 +57,14 @@ class Meta:
         if wa_id is not None:
             self._phones[wa_id] = phone
         return phone
+
+    @property
+    def accepted(self) -> list[Accepted]:
+        """The calls taken, in order."""
+        return list(self._accepted.values())
+
+    def _note_told(self, seq: int) -> None:
+        self._accepted[seq] = msgspec.structs.replace(self._accepted[seq], told=BEGAN + self.loop.now)
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -99,6 +107,7 @@ class Meta:
             rule, wamid, code = read_answer(status, msgspec.json.encode(document))
             return Answer(rule, wamid, code)
         taken = self._accept(msgspec.json.decode(body))
+        self.loop.passes(ACTOR.get(), "called")
         if taken is None:
             return Answer(RULES[131026], code=131026)
         fate -= weather.refused
@@ -119,7 +128,7 @@ class Meta:
         kind = (body.get("interactive") or {}).get("type") or body["type"]
         phone.show(seen({"seq": seq, "wamid": wamid, "at": at, "kind": kind, "body": body}))
         callback = body.get("biz_opaque_callback_data") or ""
-        self.accepted.append(Accepted(seq, callback, phone.page.id, at))
+        self._accepted[seq] = Accepted(seq, callback, phone.page.id, at)
         if self.loop.random.random() >= self.weather.no_status:
             status = {
                 "id": wamid,
@@ -128,7 +137,7 @@ class Meta:
                 "recipient_id": phone.page.wa_id or phone.page.user_id,
                 "biz_opaque_callback_data": callback,
             }
-            self.tell({"statuses": [status]})
+            self.tell({"statuses": [status]}, lambda: self._note_told(seq))
         return wamid
 
 

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-BEGAN = 1_800_000_000.0
+BEGAN = 3_528_000_000.0  # in October 2081, so that nobody takes it for the real clock
 
 
 class Actor:
@@ -39,9 +39,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.now = 0.0
         self.world = Actor("world")
         self._able: list[Actor] = []  # whoever has something to do, and may
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Actor]] = []
+        # (when, number, what, arguments, whose): what is a timer of an actor's, or a function of the world's.
+        self._timers: list[tuple[float, int, Any, Any, Actor | None]] = []
         self._number = 0
         self.steps = 0
+        self._ambushes: dict[str, list[tuple[str, Callable[[Actor], None]]]] = {}
         self._most = 4096
         self.tasks: list[asyncio.Task[Any]] = []
         self.failures: list[BaseException] = []  # of the simulation itself: they end it
@@ -72,7 +74,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         actor = (ACTOR.get() if context is None else context.get(ACTOR)) or self.world
         self._number += 1
-        heapq.heappush(self._timers, (when, self._number, timer, actor))
+        heapq.heappush(self._timers, (when, self._number, timer, None, actor))
         return timer
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
@@ -89,33 +91,60 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         actor.ready.append(handle)
 
     def _run_once(self) -> None:
-        if self.failures:
-            raise self.failures[0]
-        able = self._able
-        if not able:
-            self._pass_time()
-            return
-        place = int(self.random.random() * len(able)) if len(able) > 1 else 0
-        actor = able[place]
-        handle = actor.ready.popleft()
-        if not actor.ready:
-            able[place] = able[-1]
-            able.pop()
-        self.steps += 1
-        if not handle._cancelled:
-            handle._run()
+        """One step after the other, until the loop is told to stop."""
+        able, chance = self._able, self.random.random
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not able:
+                self._pass_time()
+                continue
+            place = int(chance() * len(able)) if len(able) > 1 else 0
+            actor = able[place]
+            handle = actor.ready.popleft()
+            if not actor.ready:
+                able[place] = able[-1]
+                able.pop()
+            self.steps += 1
+            if not handle._cancelled:
+                handle._run()
 
     def _pass_time(self) -> None:
-        """On to the next thing that is due, and everything due at that instant."""
-        if not self._timers:
+        """On to the next thing that is due, and everything due at that instant. What is the world's is done at once."""
+        if self.failures:
+            raise self.failures[0]
+        timers = self._timers
+        if not timers:
             raise RuntimeError("nobody has anything to do, ever again")
-        self.now = max(self.now, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self.now:
-            _, _, timer, actor = heapq.heappop(self._timers)
-            if not timer._cancelled:
-                self._put(actor, timer)
+        now = self.now = max(self.now, timers[0][0])
+        while timers and timers[0][0] <= now:
+            _, _, what, arguments, actor = heapq.heappop(timers)
+            if actor is None:
+                self.steps += 1
+                what(*arguments)
+            elif not what._cancelled:
+                self._put(actor, what)
 
     # What happens to processes.
+
+    def ambush(self, moment: str, whose: str, strike: Callable[[Actor], None]) -> Callable[[], None]:
+        """Strike the next process of that name to pass the moment, between two steps; what is given back ends it."""
+        waiting, ambush = self._ambushes.setdefault(moment, []), (whose, strike)
+        waiting.append(ambush)
+
+        def give_up() -> None:
+            if ambush in waiting:
+                waiting.remove(ambush)
+
+        return give_up
+
+    def passes(self, actor: Actor | None, moment: str) -> None:
+        """Told by the engines: this has just been done for the process, which does not know it yet."""
+        waiting = self._ambushes.get(moment)
+        if waiting and actor is not None and not actor.stopped:
+            for ambush in waiting:
+                if actor.name.startswith(ambush[0]):
+                    waiting.remove(ambush)
+                    ambush[1](actor)
+                    return
 
     def start(self, actor: Actor, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """A task in the name of this process."""
@@ -128,8 +157,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def of_world(self, delay: float, callback: Callable[..., Any], *args: Any) -> None:
         """Have it done by the world, whatever becomes of whoever asked for it."""
         self._number += 1
-        timer = asyncio.TimerHandle(self.now + delay, callback, args, self, _WORLD)
-        heapq.heappush(self._timers, (self.now + delay, self._number, timer, self.world))
+        heapq.heappush(self._timers, (self.now + delay, self._number, callback, args, None))
 
     def stop_process(self, actor: Actor) -> None:
         actor.stopped = True
@@ -164,6 +192,3 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                             break
         self.tasks.clear()
         self._timers.clear()
-
-
-_WORLD = Context()

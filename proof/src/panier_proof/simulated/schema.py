@@ -6,6 +6,7 @@ Of a migration only what tables are is understood; functions, text search and ex
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlglot
@@ -27,11 +28,16 @@ _WITHOUT = ("search",)
 
 def tables_of(package: str, clock: Callable[[], datetime]) -> dict[str, Table]:
     """Empty tables of a service, by name."""
+    return {name: definition.table(clock) for name, definition in _definitions(package).items()}
+
+
+@cache
+def _definitions(package: str) -> "dict[str, _Definition]":
     made: dict[str, _Definition] = {}
     for _, text in migrations(package):
         for statement in _statements(text):
             _take(made, statement)
-    return {name: definition.table(clock) for name, definition in made.items()}
+    return made
 
 
 def _statements(text: str) -> list[str]:

@@ -28,6 +28,7 @@ from panier_sender.dispatch import Claim, Dispatcher
 from panier_sender.limits import Limits
 from panier_sender.loops import Accounts, Numbers, Windows
 from panier_sender.pacing import Pacing
+from panier_sender.rates import Opening
 from panier_sender.receipts import Receipts
 from panier_sender.schedule import Schedule
 from panier_sender.settings import SenderSettings
@@ -40,7 +41,7 @@ from panier_proof.simulated.meta import Meta, SimulatedGraph
 from panier_proof.simulated.scheduler import Actor, SimulatedLoop
 from panier_proof.simulated.store import Pool, Server
 
-PAY_URL = "http://localhost/pay"
+PAY_URL = "http://localhost/pay/{currency}/{minor}"
 RESTART_SECONDS = 1.0
 SERVICES = ("catalog", "cart", "checkout", "sender")
 
@@ -113,7 +114,10 @@ def _sender(parts: Parts) -> None:
     tokens = Tokens(parts.shops.by_number)
     graph: Any = SimulatedGraph(parts.engines.meta)
     limits = Limits(parts.shops.by_number, settings.messages_per_second)
-    pacing = Pacing(settings.claims_limit, settings.number_claims_limit, limits, lambda: parts.shops.loaded)
+    opening = Opening(settings.calls_limit)
+    pacing = Pacing(
+        settings.claims_limit, settings.number_claims_limit, limits, lambda: parts.shops.loaded, opening.claims
+    )
     schedule: Schedule[Claim] = Schedule(limits)
     uploads = Uploads(parts.store, graph)  # type: ignore[arg-type]
     dispatcher = Dispatcher(
@@ -122,7 +126,7 @@ def _sender(parts: Parts) -> None:
         pacing,
         schedule,
         uploads,
-        calls_limit=settings.calls_limit,
+        opening=opening,
         claim_seconds=settings.claim_seconds,
     )
     receipts = Receipts(graph, tokens)

@@ -7,6 +7,7 @@ known here is refused aloud. Rows come in no order unless the statement asks for
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
+from types import CodeType
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,7 @@ from panier_proof.simulated.expressions import Scope, Source, UnknownSqlError, e
 from panier_proof.simulated.queries import Queries
 from panier_proof.simulated.tables import Table, Transaction
 
+_COMPILED: dict[tuple[str, ...], tuple[CodeType, type["Record"]]] = {}
 Run = Callable[[Transaction, Sequence[Any]], tuple[str, list[Any]]]
 
 
@@ -37,8 +39,8 @@ class Record(tuple[Any, ...]):
 class Compiler(Queries):
     """One statement's Python source."""
 
-    def compile(self, text: str, clock: Callable[[], datetime], random: Random) -> Run:
-        """Takes a transaction and arguments; gives the command's status and the answer's records."""
+    def code(self, text: str) -> tuple[CodeType, type[Record]]:
+        """What defines `run`, and the type of the records it answers with."""
         tree = sqlglot.parse_one(text, read="postgres")
         verb = type(tree).__name__.upper()
         result, columns = self._statement(tree)
@@ -47,12 +49,20 @@ class Compiler(Queries):
         record = type("Record", (Record,), {"names": names, "__slots__": ()})
         self._emit(f"out = {result}")
         self._emit(f"return '{verb} %d' % {'count' if verb != 'SELECT' else 'len(out)'}, [record(row) for row in out]")
-        source = "def run(tx, a):\n    count = 0\n" + "\n".join(self._lines)
+        return compile("def run(tx, a):\n    count = 0\n" + "\n".join(self._lines), text, "exec"), record
+
+    def compile(self, text: str, clock: Callable[[], datetime], random: Random) -> Run:
+        """Takes a transaction and arguments; gives the command's status and the answer's records."""
+        # Histories come by the hundred, and the tables of these names are always the same.
+        known = text, *self._tables
+        if known not in _COMPILED:
+            _COMPILED[known] = self.code(text)
+        code, record = _COMPILED[known]
         space: dict[str, Any] = {name: getattr(values, name) for name in dir(values) if not name.startswith("_")}
         space |= {"T_" + name: table for name, table in self._tables.items()}
         space |= {"record": record, "clock": clock, "random": random}
         space |= {"CardinalityError": asyncpg.CardinalityViolationError, "Duplicate": asyncpg.UniqueViolationError}
-        exec(compile(source, text, "exec"), space)
+        exec(code, space)
         run: Run = space["run"]
         return run
 

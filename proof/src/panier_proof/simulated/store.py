@@ -91,8 +91,8 @@ class Connection:
         self._loop = server.loop
         self._transaction: Transaction | None = None
         self._lost = False
-        self._waiting = False
-        self._used = 0
+        self._answered_at: float | None = None  # None while a request is under way
+        self._watched = False
         server.open.add(self)
         self.actor = ACTOR.get()
         if self.actor is not None:
@@ -132,27 +132,42 @@ class Connection:
 
     async def _request(self, what: Callable[..., Any], *arguments: Any) -> Any:
         if self._lost:
-            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+            raise _closed()
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._used += 1
         self._loop.of_world(self._server.travel(), what, answer, *arguments)
         return await answer
 
     # The server's side: never awaited, done whoever lives.
 
     def _answer(self, answer: "asyncio.Future[Any]", result: Any, error: BaseException | None = None) -> None:
-        self._loop.of_world(self._server.travel(), _settle, answer, result, error)
-        if self._transaction is not None:
-            self._loop.of_world(IDLE_SECONDS, self._idle, self._used)
+        self._loop.of_world(self._server.travel(), self._arrive, answer, result, error)
+        self._answered_at = self._loop.now
+        if self._transaction is not None and not self._watched:
+            self._watched = True
+            self._loop.of_world(IDLE_SECONDS, self._watch)
 
-    def _idle(self, used: int) -> None:
-        if self._transaction is not None and used == self._used and not self._waiting:
-            self.lose()
+    def _arrive(self, answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+        """An answer on its way is lost with the connection, whatever was done: also that of a commit."""
+        if self._lost:
+            result, error = None, _closed()
+        _settle(answer, result, error)
+
+    def _watch(self) -> None:
+        """End the connection once it has been idle in its transaction for too long."""
+        self._watched = False
+        if self._transaction is not None and not self._lost:
+            left = IDLE_SECONDS if self._answered_at is None else self._answered_at + IDLE_SECONDS - self._loop.now
+            if left <= 0:
+                self.lose()
+            else:
+                self._watched = True
+                self._loop.of_world(left, self._watch)
 
     def _begin(self, answer: "asyncio.Future[Any]") -> None:
         if not self._is_lost(answer):
             self._transaction = Transaction(self._server.clock())
             self._answer(answer, None)
+            self._loop.passes(self.actor, "begun")
 
     def _end(self, answer: "asyncio.Future[Any]", commit: bool) -> None:
         if not self._is_lost(answer):
@@ -160,6 +175,7 @@ class Connection:
             if transaction is not None:
                 transaction.end(commit=commit and not transaction.failed)
             self._answer(answer, None)
+            self._loop.passes(self.actor, "committed")
 
     def _run(self, answer: "asyncio.Future[Any]", run: Run, arguments: Sequence[Any]) -> None:
         if self._is_lost(answer):
@@ -169,6 +185,7 @@ class Connection:
             self._answer(answer, None, asyncpg.InFailedSQLTransactionError("current transaction is aborted"))
             return
         self._server.statements += 1
+        transaction.look()
         self._try(answer, run, arguments, transaction, self._loop.now)
 
     def _try(
@@ -177,7 +194,6 @@ class Connection:
         if self._is_lost(answer):
             return
         before = len(transaction.changes)
-        self._waiting = False
         try:
             result = run(transaction, arguments)
         except Blocked as blocked:
@@ -217,7 +233,6 @@ class Connection:
                 transaction.end(commit=False)
             self._answer(answer, None, asyncpg.DeadlockDetectedError("deadlock detected"))
             return
-        self._waiting = True
         done = [False]
 
         def again() -> None:
@@ -230,14 +245,9 @@ class Connection:
         self._loop.of_world(DEADLOCK_SECONDS, again)
 
     def _is_lost(self, answer: "asyncio.Future[Any]") -> bool:
+        self._answered_at = None
         if self._lost or self._server.away:
-            self._loop.of_world(
-                self._server.travel(),
-                _settle,
-                answer,
-                None,
-                asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
-            )
+            self._loop.of_world(self._server.travel(), _settle, answer, None, _closed())
             return True
         return False
 
@@ -254,13 +264,12 @@ class Connection:
         self._loop.of_world(2 * self._server.travel(), self.lose)
 
     @property
-    def is_open(self) -> bool:
-        """Whether it is in a transaction."""
-        return self._transaction is not None
-
-    @property
     def is_lost(self) -> bool:
         return self._lost
+
+
+def _closed() -> asyncpg.ConnectionDoesNotExistError:
+    return asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 
 
 def _is_circle(transaction: Transaction) -> bool:

@@ -4,16 +4,21 @@ Of each row there are two versions at most: what is committed, and what the one 
 of it. Whoever wants a locked row waits for that transaction to end.
 """
 
+from bisect import bisect_left, bisect_right, insort_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import asyncpg
 
 Values: TypeAlias = tuple[Any, ...]
 Key: TypeAlias = tuple[Any, ...]
+
+
+_order = count(1)
 
 
 class Blocked(Exception):  # noqa: N818 - no error: the statement waits and is done again
@@ -27,7 +32,7 @@ class Blocked(Exception):  # noqa: N818 - no error: the statement waits and is d
 class Row:
     """`now` is the newest version, None when deleted; `was` the committed one while `holder` has it locked."""
 
-    __slots__ = ("holder", "key", "now", "past", "table", "was")
+    __slots__ = ("born", "holder", "key", "now", "past", "table", "was")
 
     def __init__(self, table: "Table", key: Key) -> None:
         self.table, self.key = table, key
@@ -35,6 +40,7 @@ class Row:
         self.was: Values | None = None
         self.past: list[Values] = []  # what the holder made of it on the way
         self.holder: Transaction | None = None
+        self.born = 0  # in the order of everything that is committed and begun
 
     def seen_by(self, transaction: "Transaction") -> Values | None:
         return self.now if self.holder is None or self.holder is transaction else self.was
@@ -50,6 +56,11 @@ class Transaction:
         self.ended = self.failed = False
         self.waits_for: Transaction | None = None
         self.at_end: list[Callable[[], None]] = []
+        self.snapshot = next(_order)
+
+    def look(self) -> None:
+        """A statement begins: it sees no row that comes to be while it waits for another one."""
+        self.snapshot = next(_order)
 
     def lock(self, row: Row) -> Values | None:
         """The row's newest version, locked until the transaction ends. Raises Blocked."""
@@ -77,7 +88,10 @@ class Transaction:
     def end(self, *, commit: bool) -> None:
         if not commit:
             self.undo(0)
+        born = next(_order)
         for row in self.held:
+            if row.was is None and row.now is not None:
+                row.born = born
             if row.past or row.now is None:
                 row.table.settle(row, row.now)
                 row.past.clear()
@@ -112,6 +126,7 @@ class Table:
     identity: Iterator[int] = field(default_factory=lambda: count(1))
     rows: dict[Key, Row] = field(default_factory=dict)
     indexes: dict[tuple[int, ...], dict[Key, dict[Row, None]]] = field(default_factory=dict)
+    ordered: dict[int, list[tuple[Any, Row]]] = field(default_factory=dict)  # column → (value, row), one a version
 
     def place(self, column: str) -> int:
         return self.columns.index(column)
@@ -129,9 +144,28 @@ class Table:
                     index.setdefault(_key(values, columns), {})[row] = None  # type: ignore[arg-type]
         return tuple(index.get(key, ()))
 
+    def find_below(self, place: int, value: Any) -> Iterable[Row]:
+        """Rows of which some version has no more than this in the column."""
+        if value is None:
+            return ()
+        ordered = self.ordered.get(place)
+        if ordered is None:
+            ordered = self.ordered[place] = []
+            for row in self.rows.values():
+                for values in {row.now, row.was} - {None}:
+                    self._order(ordered, row, values[place])  # type: ignore[index]
+        upto = bisect_right(ordered, value, key=itemgetter(0))
+        return dict.fromkeys([row for _, row in ordered[:upto]])
+
+    def _order(self, ordered: list[tuple[Any, Row]], row: Row, value: Any) -> None:
+        if value is not None:
+            insort_right(ordered, (value, row), key=itemgetter(0))
+
     def index(self, row: Row, values: Values) -> None:
         for columns, index in self.indexes.items():
             index.setdefault(_key(values, columns), {})[row] = None
+        for place, ordered in self.ordered.items():
+            self._order(ordered, row, values[place])
 
     def settle(self, row: Row, final: Values | None) -> None:
         """Forget the versions of a row that nobody will see again."""
@@ -144,6 +178,10 @@ class Table:
                         rows.pop(row, None)
                         if not rows:
                             del index[key]
+        for place, ordered in self.ordered.items():
+            for version in (row.was, *row.past):
+                if version is not None and version is not final:
+                    _take_out(ordered, row, version[place])
         if final is None:
             self.rows.pop(row.key, None)
 
@@ -204,6 +242,15 @@ class Table:
             raise Blocked(other.holder)
         if other.now is not None and other.now in same:
             raise asyncpg.UniqueViolationError(f"duplicate key value violates unique constraint {unique.name}")
+
+
+def _take_out(ordered: list[tuple[Any, Row]], row: Row, value: Any) -> None:
+    """One version of a row less."""
+    if value is not None:
+        for at in range(bisect_left(ordered, value, key=itemgetter(0)), len(ordered)):
+            if ordered[at][1] is row:
+                del ordered[at]
+                return
 
 
 def _key(values: Values, columns: tuple[int, ...]) -> Key:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec.structs import replace
+from panier_common.batch import Loop
 from panier_common.contracts.events import (
     CartAsked,
     Customer,
@@ -22,11 +23,10 @@ from panier_common.contracts.events import (
 )
 from panier_common.contracts.inbound import Reply, Text
 from panier_common.effects import Effect, Publish, SetTimer
-from panier_common.event import OWNER, Headers, Received, types_of
+from panier_common.event import OWNER, Gone, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.routing import CART as ME
 from panier_common.routing import parse_reply
-from panier_common.runner import Gone, Loop
 from panier_common.shown import OLD_AFTER, is_old, remembered
 from panier_common.topics import ENQUIRY, INBOUND, ORDER, PRODUCT, SENT
 

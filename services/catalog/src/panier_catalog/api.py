@@ -59,7 +59,7 @@ def router(pool: Pool, partitions: Partitions) -> APIRouter:
         await _reachable(partitions)
         shop = await _shop(pool, shop_id)
         try:
-            feed = intake.read_feed(shop, await _body(request))
+            feed = await intake.read_feed(shop, await _body(request))
         except FeedError as error:
             raise _refused(error) from None
         return StreamingResponse(_told(pool, shop, feed, partitions), media_type="application/x-ndjson")

@@ -159,8 +159,6 @@ def _fields(header: Sequence[str], row: list[str] | csv.Error) -> dict[str, str]
     fields = dict.fromkeys(header, "") | dict(zip(header, map(str.strip, row), strict=False))
     if any("\0" in value for value in fields.values()):
         raise _BadRowError("holds a character U+0000")
-    if any("\ud800" <= char <= "\udfff" for value in fields.values() for char in value):
-        raise _BadRowError("holds half a character (a lone surrogate)")
     return fields
 
 

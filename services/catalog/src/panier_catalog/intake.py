@@ -4,6 +4,7 @@ Nothing in this module decides what a row means (feed.py, shops.py) or holds SQL
 the same again changes nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from panier_catalog.handlers import WORDS
 
 BROWSING = "catalog.browsing"
 CHUNK = 1000
+# A feed of that size is read in some milliseconds.
+AT_ONCE_BYTES = 16 * 1024
 
 Partitions = Callable[[], Awaitable[int]]
 """How many partitions the topics have, and so how many homes a loop has."""
@@ -69,9 +72,17 @@ async def get_shop(pool: Pool, shop: str) -> ShopConfigured | None:
         return (await db.load_shops(connection, [shop])).get(shop)
 
 
-def read_feed(shop: ShopConfigured | shops.ShopTable, body: bytes) -> Feed:
-    """The feed's products and rejected rows. Raises FeedError."""
-    return feed.read(feed.decoded(body), shop.currency, WORDS(shop.languages[0], "feed.other"))
+async def read_feed(shop: ShopConfigured | shops.ShopTable, body: bytes) -> Feed:
+    """The feed's products and rejected rows. Raises FeedError.
+
+    A large one takes many seconds, in which customers want answers and the broker a sign of life: it has a thread.
+    """
+    other = WORDS(shop.languages[0], "feed.other")
+
+    def read() -> Feed:
+        return feed.read(feed.decoded(body), shop.currency, other)
+
+    return read() if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ async def set_up(
     async with pool.acquire() as connection:
         stocked = await db.load_stocked(connection)
     feeds = {
-        table.id: read_feed(table, catalogues[table.id])
+        table.id: await read_feed(table, catalogues[table.id])
         for table in file.shop
         if table.id in catalogues and table.id not in stocked
     }

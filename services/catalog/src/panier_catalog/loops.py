@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from panier_common.batch import Loop
 from panier_common.contracts.events import (
     EnquiryRaised,
     MessageReceived,
@@ -15,7 +16,6 @@ from panier_common.effects import Publish
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
 from panier_common.routing import CATALOG
-from panier_common.runner import Loop
 from panier_common.topics import ENQUIRY, INBOUND, ORDER
 
 from panier_catalog import browsing, db, handlers, search, stock

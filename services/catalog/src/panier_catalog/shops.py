@@ -169,7 +169,13 @@ def checked(document: object) -> ShopsFile:
     try:
         return ShopsFile.model_validate(document)
     except ValidationError as error:
-        raise ShopsError([f"{_path(e['loc'])}: {_reason(e)}" for e in error.errors()]) from None
+        raise ShopsError([f"{_path(e['loc'])}: {_reason(e)}" for e in _own(error.errors())]) from None
+
+
+def _own(errors: Sequence[Any]) -> Iterable[Any]:
+    """Without those of a list that is too short only because what is in it was refused."""
+    inner = {e["loc"][:depth] for e in errors for depth in range(len(e["loc"]))}
+    return (e for e in errors if not (e["type"] == "too_short" and e["loc"] in inner))
 
 
 def _path(location: Iterable[int | str]) -> str:
@@ -183,6 +189,8 @@ def _path(location: Iterable[int | str]) -> str:
 def _reason(error: Any) -> str:
     if error["type"] == "missing":
         return "is missing"
+    if error["type"] == "too_short":
+        return "is empty"
     if error["type"] == "extra_forbidden":
         return "is no setting of the shops file"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -16,7 +16,7 @@ from panier_checkout.settings import CheckoutSettings
 
 def providers(settings: CheckoutSettings) -> dict[str, Provider]:
     """Every provider by name, at its address if it has one."""
-    urls = {"simulated": str(settings.simulated_payment_url)}
+    urls = {"simulated": settings.simulated_payment_url}
     return {name: provider(urls.get(name, "")) for name, provider in PROVIDERS.items()}
 
 

@@ -1,21 +1,17 @@
 """What people of the shop ask of an order. Every command leaves a result under its idempotency key."""
 
 from msgspec.structs import replace
-from panier_common.contracts.events import (
-    Event,
-    OrderRefunded,
-    OrderStatusChanged,
-)
+from panier_common.contracts.events import Event, OrderStatusChanged
 
 from panier_checkout import order_answers, sessions
 from panier_checkout.answers import Messages
 from panier_checkout.decision import Case, Decision, Result, events
-from panier_checkout.order import ADVANCES, LAWFUL, Order, Unlawful, cancellation, moved
+from panier_checkout.order import ADVANCES, LAWFUL, Order, Unlawful, cancellation, moved, refund
 from panier_checkout.paying import no_more_waits
 
 SHOP = "shop"
 # What only money and time bring about, whoever asks.
-_BY_THEMSELVES = ("paid", "expired")
+_BY_THEMSELVES = {"paid": "with the payment", "expired": "with time"}
 
 
 def advance_order(case: Case, order: Order, state: str, key: str) -> Decision:
@@ -25,8 +21,7 @@ def advance_order(case: Case, order: Order, state: str, key: str) -> Decision:
     if state == "refunded":
         return refund_order(case, order, key)
     if state not in ADVANCES:
-        by_hand = tuple(move for move in LAWFUL[order.state] if move not in _BY_THEMSELVES)
-        return _refused(case, order, Unlawful(order.state, by_hand), state, key)
+        return _refused(case, order, Unlawful(order.state, LAWFUL[order.state]), state, key)
     on = moved(order, state)
     if isinstance(on, Unlawful):
         return _refused(case, order, on, state, key)
@@ -48,8 +43,7 @@ def refund_order(case: Case, order: Order, key: str) -> Decision:
     back = moved(order, "refunded")
     if isinstance(back, Unlawful):
         return _refused(case, order, back, "refunded", key)
-    refunded = OrderRefunded(back.conversation, back.shop, back.order_id, back.currency, back.paid_minor, case.at)
-    return _done(case, back, refunded, order_answers.refunded(case.voice, back), key)
+    return _done(case, back, refund(order, case.at), order_answers.refunded(case.voice, back), key)
 
 
 def _done(case: Case, order: Order, happened: Event, told: Messages, key: str) -> Decision:
@@ -66,6 +60,8 @@ def _done(case: Case, order: Order, happened: Event, told: Messages, key: str) -
 
 def _refused(case: Case, order: Order, why: Unlawful, wanted: str, key: str) -> Decision:
     lawful = ", ".join(why.lawful) or "none: it has come to its end"
+    if wanted in why.lawful:
+        lawful += f"; {wanted} comes by itself, {_BY_THEMSELVES[wanted]}"
     return Decision(
         result=Result(
             key,

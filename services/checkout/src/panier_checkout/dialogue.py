@@ -40,7 +40,7 @@ class Held(Struct, frozen=True):
 class Dialogue(Struct, frozen=True, omit_defaults=True):
     """`buttons` are those of the last message, sent at `buttons_at`; `shown` remembers when others were.
 
-    `last_summary` is the draft whose summary was sent last.
+    `last_summary` is the draft whose summary was sent last. `last_cart` is what `last_order` was ordered from.
     `cart_asked` is the wamid of the request for which the cart was asked anew: it is asked once for each.
     """
 
@@ -48,6 +48,7 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
     draft: Draft | None = None
     last_summary: str = ""
     last_order: str | None = None
+    last_cart: str = ""
     cart_asked: str = ""
     buttons: tuple[Button, ...] = ()
     buttons_at: datetime | None = None
@@ -55,6 +56,11 @@ class Dialogue(Struct, frozen=True, omit_defaults=True):
     held: tuple[Held, ...] = ()
     person: bool = False
     floor_version: int = -1
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether a confirmed draft waits for the answer about its stock."""
+        return self.draft is not None and self.draft.stage == "frozen"
 
 
 def holding(dialogue: Dialogue, received: Received) -> Dialogue:

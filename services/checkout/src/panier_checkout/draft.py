@@ -138,7 +138,8 @@ def form_address(response: str) -> str:
         values = msgspec.json.decode(response.encode(), type=_Form).values
     except (msgspec.DecodeError, UnicodeEncodeError):
         return ""
-    return ", ".join(value.strip() for value in values.values() if isinstance(value, str) and value.strip())
+    written = ", ".join(value.strip() for value in values.values() if isinstance(value, str) and value.strip())
+    return written.replace("\x00", "\ufffd")  # the door read the form as one text: PostgreSQL would refuse it
 
 
 def repriced(draft: Draft, refused: StockRefused) -> Draft:

@@ -35,9 +35,12 @@ from panier_checkout.waits import (
 
 
 def open_draft(case: Case, request: CheckoutRequested) -> Decision:
-    """Ask how to get what is in the cart, unless the cart has not yet heard of the last order."""
+    """Ask how to get what is in the cart, unless it has not yet heard of the last order, which was made from it.
+
+    A cart that was begun since holds nothing of that order. It may never hear of it: an erasure forgets carts first.
+    """
     last = case.dialogue.last_order
-    if last is not None and request.last_order != last:
+    if last is not None and request.last_order != last and case.dialogue.last_cart in ("", request.cart_id):
         if case.dialogue.cart_asked == request.wamid:
             # The cart answered without that order: better no order than the same lines twice.
             return Decision(case.answer(*answers.no_draft(case.voice)))
@@ -181,17 +184,17 @@ def place_order(case: Case, draft: Draft) -> Decision:
         seconds = case.shop.expires_after_seconds
         effects += _payment_waits(order, seconds)
         if case.provider.remote:
-            return replace(_placed(case, order, effects), calls=(sessions.opening(case, order),))
+            return replace(_placed(case, draft, order, effects), calls=(sessions.opening(case, order),))
         messages = order_answers.placed_to_pay(case.voice, order, case.link(order), seconds)
     else:
         messages = order_answers.placed_unpaid(case.voice, order)
-    return _placed(case, order, (*effects, *case.say(to, messages, "answer")))
+    return _placed(case, draft, order, (*effects, *case.say(to, messages, "answer")))
 
 
-def _placed(case: Case, order: Order, effects: tuple[Effect, ...]) -> Decision:
+def _placed(case: Case, draft: Draft, order: Order, effects: tuple[Effect, ...]) -> Decision:
     return Decision(
         effects,
-        dialogue=replace(case.dialogue, draft=None, last_order=order.order_id),
+        dialogue=replace(case.dialogue, draft=None, last_order=order.order_id, last_cart=draft.cart_id),
         order=order,
         history=(case.step(order, "placed", "customer"),),
     )

@@ -44,7 +44,7 @@ def decide_erasure(
         for order in sorted(orders, key=lambda order: order.placed_at)
         if is_under_way(order, waiting)
     ]
-    obstacles += ["an order is just being placed" for one in dialogues if one.draft and one.draft.stage == "frozen"]
+    obstacles += ["an order is just being placed" for one in dialogues if one.is_placing]
     if obstacles:
         return Decision(
             result=Result(

@@ -1,9 +1,10 @@
 """What checkout holds of a customer, how it forgets it, and the command that asks everybody to: I/O alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
+from msgspec.structs import replace
 from panier_common.contracts.events import ErasureRequested
 from panier_common.customers import Person, Row, rows
 from panier_common.kafka import Producer
@@ -38,20 +39,29 @@ async def held(db: Connection, conversations: Sequence[str]) -> dict[str, list[R
     }
 
 
-async def erase(db: Connection, conversations: Sequence[str]) -> None:
-    """Orders that ended stay without the person. What began since it was asked for stays whole: it is new."""
+async def erase(db: Connection, conversations: Sequence[str]) -> Collection[str]:
+    """Orders that ended stay without the person. What began since it was asked for stays whole, as it is new, and
+    its conversations are given back.
+    """
     orders = await checkout.load_all_orders(db, conversations)
     asked = await checkout.load_asked(db, conversations)
+    dialogues = await checkout.load_dialogues(db, conversations)
     under_way = {order.conversation for order in orders if is_under_way(order, asked)}
+    under_way |= {one.conversation for one in dialogues.values() if one.is_placing}
     ended = [without_person(order) for order in orders if not is_under_way(order, asked)]
     if ended:
         await checkout.save_orders(db, ended)
+    # The console forgets who has the floor: nobody would ever hand it back.
+    kept = [replace(one, person=False) for one in dialogues.values() if one.conversation in under_way]
+    if kept:
+        await checkout.save_dialogues(db, kept)
     await db.execute(
         "DELETE FROM dialogue WHERE conversation = ANY($1::text[])", sorted(set(conversations) - under_way)
     )
     await db.execute(
         "UPDATE payment_problem SET conversation = NULL WHERE conversation = ANY($1::text[])", conversations
     )
+    return under_way
 
 
 def router(pool: Pool, producer: Producer) -> APIRouter:

@@ -80,16 +80,22 @@ def _message(trade: Trade, desk: Desk, received: Received, message: e.MessageRec
 
 
 def _said(case: Case, message: e.MessageReceived, press: str | None, reply: routing.Reply | None) -> Decision:
-    """A press, the address that was asked for, or something for another service."""
+    """A press, the address that was asked for, or something for another service.
+
+    While a person of the shop has the floor, all but a press is said to that person (ADR 7).
+    """
     if press is not None:
         return _pressed(case, message, press, reply)
     match message.content:
+        case m.Text(body=body) if case.dialogue.person:
+            return Decision(events(_enquiry(case, message, routing.CONSOLE, body, None)))
+        case _ if case.dialogue.person:
+            return NOTHING  # the inbox has it: every message is kept there
         case m.Text(body=body):
             draft = case.dialogue.draft
             if draft is not None and drafts.waits_for_address(draft, case.at):
                 return drafting.take_address(case, draft, body)
-            owner = routing.CONSOLE if case.dialogue.person else routing.CATALOG
-            return Decision(events(_enquiry(case, message, owner, body, None)))
+            return Decision(events(_enquiry(case, message, routing.CATALOG, body, None)))
         case m.Location() as place:
             return drafting.take_place(case, place)
         case m.Form(response=response):
@@ -137,9 +143,7 @@ def _enquiry(case: Case, message: e.MessageReceived, owner: str, text: str, repl
 def _must_wait(desk: Desk, received: Received, conversation: str, reply: routing.Reply | None) -> bool:
     """Put aside what is about a draft whose stock is being asked for."""
     dialogue = desk.dialogue(conversation)
-    if dialogue.draft is None or dialogue.draft.stage != "frozen":
-        return False
-    if not dialogues.about_the_draft(received, reply):
+    if not dialogue.is_placing or not dialogues.about_the_draft(received, reply):
         return False
     desk.take(Decision(dialogue=dialogues.holding(dialogue, received)))
     return True

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from panier_common import routing, topics
+from panier_common.batch import Loop
 from panier_common.contracts import events as e
 from panier_common.event import OWNER, Headers, Received, types_of
 from panier_common.postgres import Connection
-from panier_common.runner import Loop
 
 from panier_checkout import db, metrics, notifications
 from panier_checkout.desk import Desk, Trade
@@ -32,6 +32,9 @@ _WANTED = types_of(
         e.FloorChanged,
     )
 )
+
+# The steps at which money comes or goes.
+MONEY = ("paid", "refunded")
 
 
 def _wants(topic: str, headers: Headers) -> bool:
@@ -121,8 +124,13 @@ async def load_ledger(connection: Connection, batch: Sequence[Received]) -> Ledg
 
 
 def _count_desk(desk: Desk) -> None:
+    """Once for each step: `desk` is that of a committed batch. A refund gives back all that was paid."""
     for step in desk.history:
-        metrics.ORDERS.add(1, {"what": step.what.partition(":")[0]})
+        what = step.what.partition(":")[0]
+        metrics.ORDERS.add(1, {"what": what})
+        order = desk.changed_orders.get(step.order_id) if what in MONEY else None
+        if order is not None and order.paid_minor:
+            metrics.REVENUE.add(order.paid_minor, {"what": what, "currency": order.currency})
     _count_problems(len(desk.problems))
 
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 from msgspec.structs import replace
-from panier_common.contracts.events import Customer, Fulfilment, Line, OrderCancelled
+from panier_common.contracts.events import Customer, Fulfilment, Line, OrderCancelled, OrderRefunded
 
 # CONTRACT's table of lawful moves: whatever is not in it is refused, with these named.
 LAWFUL: dict[str, tuple[str, ...]] = {
@@ -96,3 +96,11 @@ def cancellation(order: Order, by: str, at: datetime) -> OrderCancelled:
     if order.state != "placed":
         return gone
     return replace(gone, currency=order.currency, sold_minor=order.total_minor, lines=order.lines)
+
+
+def refund(order: Order, at: datetime) -> OrderRefunded:
+    """What giving back all that was paid tells others. Where that is nothing, what had counted as sold never was."""
+    back = OrderRefunded(order.conversation, order.shop, order.order_id, order.currency, order.paid_minor, at)
+    if order.payment_state == "paid":
+        return back
+    return replace(back, sold_minor=order.total_minor, lines=order.lines)

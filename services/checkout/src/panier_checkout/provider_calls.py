@@ -16,6 +16,7 @@ from panier_common import conventions, telemetry
 from panier_common.contracts.events import Event
 from panier_common.homes import HomeLostError
 from panier_common.postgres import AWAY, Connection, Pool
+from panier_common.spans import Shape
 from panier_payments.provider import Payable, Provider, ProviderError
 from pydantic import HttpUrl
 
@@ -83,7 +84,8 @@ class ProviderCalls:
             except AWAY as error:
                 log.warning("provider calls wait for the database", error=type(error).__name__)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _start_due(self, submit: Submit) -> None:
@@ -130,8 +132,8 @@ class ProviderCalls:
         """What the provider answered, None when it did not."""
         started, span, trace = time.monotonic(), None, call.traceparent
         if telemetry.tracing() and telemetry.is_sampled(call.traceparent):
-            name = f"{call.what} payment session"
-            span = telemetry.start_span(name, SpanKind.CLIENT, call.traceparent, {conventions.PROVIDER: call.provider})
+            shape = Shape(f"{call.what} payment session", SpanKind.CLIENT, {conventions.PROVIDER: call.provider})
+            span = telemetry.start_span(shape, call.traceparent, {})
             trace = telemetry.traceparent_of(span)
         answer: Event | None = None
         try:

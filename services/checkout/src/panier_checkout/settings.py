@@ -1,7 +1,7 @@
 """What checkout is told by its environment."""
 
 from panier_common.settings import DatabaseSettings
-from pydantic import Field, HttpUrl
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 
@@ -10,9 +10,11 @@ class CheckoutSettings(DatabaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PANIER_CHECKOUT_", populate_by_name=True)
 
-    simulated_payment_url: HttpUrl = Field(
-        default=HttpUrl("http://localhost:8070/pay"),
-        description="The simulated provider's payment page; the order id follows as a path segment.",
+    simulated_payment_url: str = Field(
+        default="http://localhost:8070/pay/{currency}/{minor}",
+        pattern=r"^https?://[^\s/]",
+        description="The simulated provider's payment page; the order id follows as a path segment. `{currency}` "
+        "and `{minor}` in it are replaced by the amount.",
         validation_alias="PANIER_SIMULATED_PAYMENT_URL",
     )
     provider_timeout_seconds: float = Field(

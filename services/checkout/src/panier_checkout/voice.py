@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 from panier_common import money, routing
 from panier_common.contracts.outbound import BUTTON_TITLE_LIMIT, ReplyButton, clip
+from panier_common.locales import locale_of
 
 
 class WordBook(Protocol):
@@ -35,7 +36,8 @@ class Voice:
 
     def when(self, at: datetime) -> str:
         """A day and a time in the shop's own time zone."""
-        return format_datetime(at, "d MMM, HH:mm", tzinfo=ZoneInfo(self.timezone), locale=self.language)
+        zone, locale = ZoneInfo(self.timezone), locale_of(self.language)
+        return format_datetime(at, "d MMM, HH:mm", tzinfo=zone, locale=locale)
 
     def button(self, title: str, owner: str, verb: str, *arguments: str) -> ReplyButton:
         """A button whose title is the word `button.<title>`."""

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Header
 from panier_common.contracts.events import FloorReturned
 from panier_common.event import caused_id
-from panier_common.identity import conversation_of
+from panier_common.identity import conversation_of, customer_in
 from panier_common.kafka import Producer
 from panier_common.postgres import Pool
 from panier_common.web import Problem
@@ -49,6 +50,12 @@ def router(pool: Pool, producer: Producer) -> APIRouter:
         async with pool.acquire() as db:
             return [_waiting(row) for row in await rows.load_inbox_of(db, shop)]
 
+    @routes.get("/messages/failed")
+    async def failed(phone_number_id: str) -> list[dict[str, Any]]:
+        """Messages of ours that did not reach their customers, and why; the newest first."""
+        async with pool.acquire() as db:
+            return [_failed(row) for row in await rows.load_failed(db, phone_number_id)]
+
     @routes.post("/conversations/hand-back")
     async def hand_back(talk: Talk, idempotency_key: Annotated[str | None, Header()] = None) -> dict[str, Any]:
         """The machine may speak again; answers once it does. Doing it again changes nothing."""
@@ -73,6 +80,19 @@ def _document(row: dict[str, Any]) -> dict[str, Any]:
         "state": state,
     }
     return {**document, "why": row["said"]} if state == "failed" and row["said"] else document
+
+
+def _failed(row: dict[str, Any]) -> dict[str, Any]:
+    customer = customer_in(row["conversation"])
+    return {
+        "id": row["id"],
+        "conversation": row["conversation"],
+        "customer": {"user_id": customer.user_id, "wa_id": customer.wa_id},
+        "kind": row["kind"],
+        "text": row["text"],
+        "at": _rfc3339(row["at"]),
+        "why": row["said"],
+    }
 
 
 def _waiting(inbox: Inbox) -> dict[str, Any]:
@@ -105,7 +125,10 @@ async def _has_person(pool: Pool, conversation: str) -> bool:
 async def _return_floor(producer: Producer, conversation: str, key: str) -> None:
     now = datetime.now(UTC)
     event = FloorReturned(conversation, key, "shop", now)
-    await producer.publish(event, caused_id("console", key, event.ce_type, 0), now, "console")
+    try:
+        await producer.publish(event, caused_id("console", key, event.ce_type, 0), now, "console")
+    except (KafkaError, OSError):
+        raise Problem(503, "no_broker", "the broker does not answer", "try again with the same key") from None
 
 
 async def _until_returned(pool: Pool, conversation: str) -> None:

@@ -13,6 +13,7 @@ from panier_console.inbox import Inbox
 CONVERSATIONS = "console.conversations"
 # More than people of a shop can answer, or read, at once.
 WAITING = 1000
+FAILED_SHOWN = 500
 
 
 class Inbound(NamedTuple):
@@ -176,6 +177,22 @@ async def load_messages(db: Connection, phone_number_id: str, conversations: Seq
         """,
         phone_number_id,
         list(conversations),
+    )
+    return [dict(row) for row in rows]
+
+
+async def load_failed(db: Connection, phone_number_id: str) -> list[dict[str, Any]]:
+    """Our messages of a number that did not reach their customers and why, the newest first; at most FAILED_SHOWN."""
+    rows = await db.fetch(
+        """
+        SELECT o.id::text, o.conversation, o.kind, o.text, s.at, s.said
+        FROM sent_message s JOIN outgoing_message o ON o.id = s.id
+        LEFT JOIN delivery d ON d.phone_number_id = $1 AND d.wamid = s.wamid
+        WHERE s.reached = 2 AND starts_with(o.conversation, $1 || ':') AND coalesce(d.reached, 0) <= 2
+        ORDER BY s.at DESC LIMIT $2
+        """,
+        phone_number_id,
+        FAILED_SHOWN,
     )
     return [dict(row) for row in rows]
 

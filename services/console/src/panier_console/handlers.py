@@ -37,7 +37,8 @@ class Decision(NamedTuple):
 def keep(inbox: Inbox, message: MessageReceived) -> Inbox:
     """Every message counts for the conversation, whoever answers it."""
     inbox = floor.heard(inbox, message.shop, message.customer, message.at)
-    return floor.waits(inbox, message.at) if inbox.person and _wants_a_person(message.content) else inbox
+    wants = inbox.person and message.group_id is None and _wants_a_person(message.content)
+    return floor.waits(inbox, message.at) if wants else inbox
 
 
 def answer(inbox: Inbox, message: MessageReceived, language: str) -> Decision:
@@ -105,10 +106,10 @@ def hand_back(inbox: Inbox, event: FloorReturned) -> Decision:
 
 
 def _wants_a_person(content: m.Content) -> bool:
-    """Whether a person who has the floor would want to answer this: not a button, cart or form."""
+    """Whether a person who has the floor would want to answer this: not a button or a cart."""
     if content == m.Unknown(m.WELCOME):
         return False
-    return isinstance(content, m.Text | m.Media | m.Contacts | m.Location | m.Unsupported | m.Unknown)
+    return isinstance(content, m.Text | m.Media | m.Contacts | m.Location | m.Form | m.Unsupported | m.Unknown)
 
 
 def _floor_of(inbox: Inbox, shop: str, because: MessageReceived | EnquiryRaised | FloorReturned) -> FloorChanged:

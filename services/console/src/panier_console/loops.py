@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from panier_common.batch import Loop
 from panier_common.contracts.events import (
     DeliveryChanged,
     EnquiryRaised,
@@ -17,7 +18,6 @@ from panier_common.effects import Effect, Publish
 from panier_common.event import OWNER, Headers, Received
 from panier_common.postgres import Connection
 from panier_common.routing import CONSOLE
-from panier_common.runner import Loop
 from panier_common.shops import ShopDirectory
 from panier_common.topics import COMMAND, DELIVERY, ENQUIRY, INBOUND, OUTBOUND, SENT
 
@@ -26,7 +26,10 @@ from panier_console import handlers
 from panier_console.handlers import Decision
 from panier_console.inbox import Inbox
 from panier_console.state import Reached, reached
-from panier_console.text import kind_of, shown, text_of
+from panier_console.text import GROUP, kind_of, shown, text_of
+
+# People read the inbox: what comes is kept twenty times a second, out of the way of the services that answer.
+GATHER_SECONDS = 0.05
 
 
 @dataclass
@@ -79,6 +82,7 @@ def conversations(shops: ShopDirectory) -> Loop[Conversations]:
         load=_load_conversations,
         decide=decide,
         save=_save_conversations,
+        gather_seconds=GATHER_SECONDS,
     )
 
 
@@ -92,6 +96,7 @@ def deliveries() -> Loop[Deliveries]:
         decide=_keep_delivery,
         save=_save_deliveries,
         remembers=False,
+        gather_seconds=GATHER_SECONDS,
     )
 
 
@@ -134,7 +139,7 @@ def _inbound(received: Received, message: MessageReceived) -> rows.Inbound:
         message.conversation,
         received.offset,
         message.wamid,
-        kind_of(message.content),
+        kind_of(message.content) if message.group_id is None else GROUP,
         text_of(message.content),
         message.at,
     )

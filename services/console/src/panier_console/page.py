@@ -4,7 +4,7 @@ from importlib import resources
 
 from fastapi import FastAPI, Request, Response
 from panier_common.connections import Bounds
-from panier_common.web import NO_TELEMETRY
+from panier_common.web import NO_TELEMETRY, Timed
 
 # Nothing is posted to the page.
 PAGE_BOUNDS = Bounds(connections=1000, body_bytes=0, request_seconds=15.0)
@@ -28,6 +28,7 @@ def page_app() -> FastAPI:
     pages = {language: (folder / f"{language}.html").read_bytes() for language in LANGUAGES}
     style = (folder / "style.css").read_bytes()
     app = FastAPI(title="panier-console-page", docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
+    app.add_middleware(Timed)
 
     @app.get("/")
     async def page(request: Request) -> Response:

@@ -3,6 +3,9 @@
 import msgspec
 from panier_common.contracts import inbound as m
 
+GROUP = "group"
+"""The kind of what a customer said in a group chat: nobody here answers it."""
+
 
 class Shown(msgspec.Struct):
     """The fields of a message of ours that hold words; `body` of a template is a list."""

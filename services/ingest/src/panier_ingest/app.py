@@ -16,6 +16,7 @@ from panier_common.contracts.events import PaymentNotified
 from panier_common.event import inbound_id
 from panier_common.shops import ShopDirectory
 from panier_common.spans import Span
+from panier_common.web import Timed
 from panier_payments import PROVIDERS, BadNotification, BadSignature
 
 from panier_ingest import metrics
@@ -40,6 +41,7 @@ def create_app(
     # The framework's own spans would carry the handshake's token, and come on top of ours.
     quiet = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
     app = FastAPI(title="Panier ingest", docs_url=None, redoc_url=None, openapi_url=None, telemetry=quiet)
+    app.add_middleware(Timed)
     room = Room(settings.waiting_bytes, settings.waiting_requests)
     _add_handshake(app, settings.meta_verify_token.get_secret_value())
     payments = Payments(

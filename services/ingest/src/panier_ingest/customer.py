@@ -76,7 +76,9 @@ def sender_of(message: Fields, contacts: Sequence[Contact], lone: Contact | None
     A contact belongs to the message when an id agrees. So does the lone one, whose phone number may be spelled
     differently, unless its user id says otherwise.
     """
-    user_id, wa_id = ids_of(identifier(message, "from_user_id"), identifier(message, "from"))
+    user_id, wa_id = identifier(message, "from_user_id"), identifier(message, "from")
+    if lone is None or user_id is None or wa_id is None or (user_id, wa_id) != (lone.user_id, lone.wa_id):
+        user_id, wa_id = ids_of(user_id, wa_id)  # nearly never: the contact has them, sorted
     contact = _contact_for(user_id, wa_id, contacts, lone)
     if user_id is None or wa_id is None:
         user_id, wa_id = ids_of(user_id or contact.user_id, wa_id or contact.wa_id)

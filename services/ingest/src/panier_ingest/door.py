@@ -5,8 +5,10 @@ CONTRACT promises, in its order: 413, 401, 400, then 200 or 503.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -15,9 +17,10 @@ import structlog
 from opentelemetry.trace import SpanKind
 from panier_common import conventions, telemetry
 from panier_common.contracts.events import MessageReceived
+from panier_common.endpoints import took
 from panier_common.failpoints import fail_point
 from panier_common.shops import ShopDirectory
-from panier_common.spans import Span
+from panier_common.spans import Shape, Span
 from panier_common.topics import TOPIC_OF
 from panier_common.web import API_HEADERS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,7 +70,7 @@ class Door:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
             await self._app(scope, receive, _with_headers(send))
             return
-        headers = dict(scope["headers"])
+        began, headers = time.monotonic(), dict(scope["headers"])
         size = declared(headers.get(b"content-length"))
         span, close = begin_span(), False
         if not self._room.take(size):
@@ -78,10 +81,11 @@ class Door:
             except TooLarge as error:
                 status, close = answered(413, span), not error.read_on
             except Gone:
-                answered(499, span)
+                took(PATH, "POST", answered(499, span), time.monotonic() - began)
                 return
             finally:
                 self._room.give(size)
+        took(PATH, "POST", status, time.monotonic() - began)
         await self._reply(status, close, send)
 
     async def _kept(self, body: bytes, signature: bytes, span: Span | None) -> int:
@@ -91,13 +95,15 @@ class Door:
 
     def take(self, body: bytes, signature: bytes, answer: Answer) -> None:
         """A whole webhook from whoever has read it; `answer` gets the status, at once or once the log has it."""
-        size, span = len(body), begin_span()
+        size, span, began = len(body), begin_span(), time.monotonic()
         if not self._room.take(size):
-            answer(answered(503, span))
+            took(PATH, "POST", answered(503, span), time.monotonic() - began)
+            answer(503)
             return
 
         def leave(status: int) -> None:
             self._room.give(size)
+            took(PATH, "POST", status, time.monotonic() - began)
             answer(status)
 
         try:
@@ -222,8 +228,12 @@ def problem(status: int, wrong: str = "") -> bytes:
 
 def server_span(path: str) -> Span | None:
     """The root of a webhook's trace; it knows the route and nothing of what was sent."""
-    attributes = {conventions.HTTP_METHOD: "POST", conventions.HTTP_ROUTE: path}
-    return telemetry.start_root(f"POST {path}", SpanKind.SERVER, attributes)
+    return telemetry.start_root(_webhook(path))
+
+
+@lru_cache(maxsize=8)
+def _webhook(path: str) -> Shape:
+    return Shape(f"POST {path}", SpanKind.SERVER, {conventions.HTTP_METHOD: "POST", conventions.HTTP_ROUTE: path})
 
 
 def end_span(span: Span | None, status: int) -> None:

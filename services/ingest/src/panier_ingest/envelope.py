@@ -260,6 +260,7 @@ def _message(raw: Raw, fields: Fields, sender: Sender, place: _Place) -> Update 
         context=context_of(fields),
         parent_user_id=sender.parent_user_id,
         raw=raw,
+        group_id=identifier(fields, "group_id"),
     )
     return Update(event, inbound_id(place.phone_number_id, wamid), at)
 

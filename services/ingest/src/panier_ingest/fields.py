@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -111,5 +112,11 @@ def moment(value: Any, now: datetime) -> datetime:
         seconds = integer(value, _SECONDS_LIMIT)
     if seconds is None or seconds <= 0:
         return now
-    at = datetime.fromtimestamp(seconds, UTC)
-    return at if at <= now + timedelta(days=1) else now
+    at = _instant(seconds)
+    return at if at <= now or at <= now + timedelta(days=1) else now
+
+
+@lru_cache(maxsize=64)
+def _instant(seconds: int) -> datetime:
+    """What comes in one moment was mostly written in one second."""
+    return datetime.fromtimestamp(seconds, UTC)

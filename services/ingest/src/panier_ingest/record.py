@@ -23,9 +23,9 @@ class Record(msgspec.Struct, frozen=True):
 def record_of(
     event: Event, event_id: str, at: datetime, shop: ShopConfigured | None, traceparent: str | None = None
 ) -> Record:
-    """The record. A message says who answers it, when it is to a number of a shop (`shop`)."""
+    """The record. A message says who answers it, when it is to a number of a shop (`shop`) and not to a group."""
     headers = cloud_wire(event, event_id, SOURCE, at)
-    if shop is not None and isinstance(event, MessageReceived):
+    if shop is not None and isinstance(event, MessageReceived) and event.group_id is None:
         owner, language = routing.owner_and_language(event.content, event.context, shop.languages)
         headers.append((OWNER, owner.encode()))
         if language is not None:

@@ -5,7 +5,7 @@ work. Only a shortcut: whatever is unusual takes the ordinary way, whose answers
 Stands between uvicorn's connection and `BoundedConnection`, and knows nothing of what a webhook says.
 """
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -47,6 +47,9 @@ class _Webhook:
 class Shortcut(HttpToolsProtocol):
     """A connection whose application is a `Door`."""
 
+    # The usual answer, and the headers that it has: uvicorn makes new ones every second.
+    _last: ClassVar[tuple[object, bytes]] = (None, b"")
+
     def on_headers_complete(self) -> None:
         headers = dict(self.headers) if self.url == _URL else {}
         if _LENGTH in headers and self._is_usual(headers):
@@ -80,15 +83,26 @@ class Shortcut(HttpToolsProtocol):
         webhook.response_complete = True
         if webhook.disconnected or self.transport.is_closing():
             return
+        usual = status == 200 and webhook.keep_alive
+        self.transport.write(self._taken() if usual else self._written(status, webhook.keep_alive))
+        if not webhook.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _taken(self) -> bytes:
+        headers, written = Shortcut._last
+        if headers is not self.server_state.default_headers:
+            written = self._written(200, keep_alive=True)
+            Shortcut._last = self.server_state.default_headers, written
+        return written
+
+    def _written(self, status: int, keep_alive: bool) -> bytes:
         lines = [STATUS_LINE[status]]
         headers, body = cast(Door, self.app).reply(status)
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
-        lines += (b"\r\n" if webhook.keep_alive else b"connection: close\r\n\r\n", body)
-        self.transport.write(b"".join(lines))
-        if not webhook.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
+        lines += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", body)
+        return b"".join(lines)
 
 
 if TYPE_CHECKING:

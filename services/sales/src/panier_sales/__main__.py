@@ -23,7 +23,8 @@ async def sales() -> None:
         process.add_lag(progress.lag)
         process.add_router(router(worker, shops))
         process.add_task("count", worker.run(progress.answered))
-        process.add_task("progress", watch(progress, servers, GROUP, SOURCES))
+        looking = watch(progress, servers, GROUP, SOURCES, lambda: worker.why_not_ready() is None)
+        process.add_task("progress", looking)
         process.add_task("snapshots", publish_changes(worker, shops, process.producer))
         await process.run()
 

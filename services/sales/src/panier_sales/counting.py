@@ -7,17 +7,20 @@ seen of each producer: both change in one value, so a record read again or publi
 - revenue, orders and items count what was sold: paid orders, and orders to be paid on collection at the
   moment they are placed, since their stock is sold at once. `paid` of the funnel counts payments only.
 - a refund lowers the revenue of the day on which it was made; the order stays an order.
-- an order to be paid on collection that is cancelled is taken back on the day of the cancellation.
+- an order to be paid on collection that the shop ends, cancelled or refunded, is taken back on the day of that.
+
+A day that is over is closed: its figures stay, and what it had seen goes to one value of its partition.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import msgspec
 from panier_common.contracts import events as e
+from panier_common.topics import CART, DAY_MS, ORDER
 
 PAID_ON_COLLECTION = "placed"
 
@@ -25,6 +28,10 @@ PAID_ON_COLLECTION = "placed"
 # value stays small however long the day is; only a cart left alone while this many others of the same
 # partition came by is counted once more.
 REMEMBERED_CARTS = 256
+
+# How long a day stays open behind the records that come in: they may wait for as long as their topics keep them, and
+# two shops' calendars may be a day apart. What comes later still counts, once; only a cart may be counted once more.
+OPEN_DAYS = max(CART.longest_kept_ms, ORDER.longest_kept_ms) // DAY_MS + 2
 
 Counted = e.CartChanged | e.CheckoutRequested | e.OrderPlaced | e.OrderPaid | e.OrderRefunded | e.OrderCancelled
 COUNTED: tuple[type[e.Event], ...] = (
@@ -61,7 +68,7 @@ class ShopDay(msgspec.Struct, frozen=True, omit_defaults=True):
     """One shop's day as far as one source partition tells it.
 
     `seen` is the last sequence number per producer; `filled` and `asked` are the carts counted as carts and
-    as checkouts, as checksums, the last touched last.
+    as checkouts, as checksums, the last touched last. A closed day has neither.
     """
 
     seen: dict[str, int] = {}
@@ -81,6 +88,11 @@ class Place(NamedTuple):
     @property
     def key(self) -> str:
         return f"{self.partition}|{self.day}|{self.shop}"
+
+
+def former(partition: int) -> Place:
+    """Where the partition keeps what its closed days had seen: of no day and no shop."""
+    return Place(partition, "", "")
 
 
 def place_of(key: str) -> Place:
@@ -114,6 +126,28 @@ def apply(day: ShopDay, producer: str, number: int, event: Counted) -> ShopDay |
     return msgspec.structs.replace(counted, seen={**day.seen, producer: number})
 
 
+def is_over(day: str, by: str) -> bool:
+    """Whether a record of the later day shows that the day may be closed."""
+    return (date.fromisoformat(by) - date.fromisoformat(day)).days > OPEN_DAYS
+
+
+def close(day: ShopDay, seen_before: ShopDay) -> tuple[ShopDay, ShopDay]:
+    """The day's figures alone, and what the closed days of its partition had seen, this one among them."""
+    before = seen_before.seen
+    later = {producer: max(number, before.get(producer, number)) for producer, number in day.seen.items()}
+    return total([day]), ShopDay(seen={**before, **later})
+
+
+def reopen(day: ShopDay, seen_before: ShopDay) -> ShopDay:
+    """A closed day, made ready to count.
+
+    An outbox publishes what it holds again whenever its service comes back, be it after weeks. But a producer's
+    numbers rise within a partition whatever the day: none up to the highest that any closed day had seen is new.
+    A day of which nothing was counted knows of none, since a database that begins anew counts from the beginning.
+    """
+    return day if day == ShopDay() else msgspec.structs.replace(day, seen=seen_before.seen)
+
+
 def count(day: ShopDay, event: Counted) -> ShopDay:
     """The day with one event added to its figures."""
     match event:
@@ -129,7 +163,7 @@ def count(day: ShopDay, event: Counted) -> ShopDay:
         case e.OrderPaid(currency=currency):
             return _sell(_step(day, paid=1), currency, event.paid_minor, 1, items_in(event.lines))
         case e.OrderRefunded(currency=currency):
-            return _sell(day, currency, -event.refunded_minor)
+            return _take_back(day, event) if event.lines else _sell(day, currency, -event.refunded_minor)
         case e.OrderCancelled(currency=currency):
             return _take_back(day, event) if currency else day
 
@@ -163,7 +197,7 @@ def _sell(day: ShopDay, currency: str, revenue_minor: int, orders: int = 0, item
     return msgspec.structs.replace(day, sold={**day.sold, currency: sold})
 
 
-def _take_back(day: ShopDay, event: e.OrderCancelled) -> ShopDay:
+def _take_back(day: ShopDay, event: e.OrderCancelled | e.OrderRefunded) -> ShopDay:
     return _sell(day, event.currency, -event.sold_minor, -1, -items_in(event.lines))
 
 

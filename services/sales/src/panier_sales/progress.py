@@ -1,12 +1,12 @@
 """Whether the counting moves: committed offsets beside the ends of the source topics, asked of the broker.
 
-Faust has stood still before while it looked alive; so this looks from outside, and readiness and lag follow
-what it sees.
+Faust has stood still before while it looked alive; so this looks from outside, readiness and lag follow what it sees,
+and a process whose counting stands still for good ends, to be started anew.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,6 +23,10 @@ log = structlog.get_logger()
 Offsets = Mapping[TopicPartition, int]
 
 
+class StandsStillError(RuntimeError):
+    """Records wait, everything is assigned and recovered, and nothing is counted."""
+
+
 @dataclass
 class Progress:
     """What was seen: pure but for being remembered; the clock's reading comes in with each look."""
@@ -33,13 +37,15 @@ class Progress:
     level_at: dict[str, float] = field(default_factory=dict)
     moved_at: float | None = None
     looked_at: float = 0.0
+    still: int = 0  # looks in a row: a process that was stopped must not count its sleep
     unreachable: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def look(self, committed: Offsets, ends: Offsets, now: float) -> None:
         """Take in one look at the broker."""
+        self.still += 1
         if self.moved_at is None or committed != self.committed or not _waiting(committed, ends):
-            self.moved_at = now
+            self.moved_at, self.still = now, 0
         self.committed, self.ends, self.looked_at = committed, ends, now
         self.unreachable = False
         self.answered.set()
@@ -55,6 +61,13 @@ class Progress:
             return None
         return f"no offset committed for {self.looked_at - self.moved_at:.0f} s while records wait"
 
+    def end_if_still(self, is_counting: bool) -> None:
+        """Raises StandsStillError after twice the time of a stall; what is not counting yet has its time."""
+        if not is_counting:
+            self.still = 0
+        elif self.still * LOOK_EVERY_SECONDS >= 2 * self.patience_seconds:
+            raise StandsStillError(f"no offset committed in {self.still} looks while records wait")
+
     def records(self, topic: str) -> int:
         """How many records of the topic were not committed yet."""
         return sum(max(0, end - self.committed.get(tp, 0)) for tp, end in self.ends.items() if tp.topic == topic)
@@ -68,11 +81,13 @@ def _waiting(committed: Offsets, ends: Offsets) -> bool:
     return any(end > committed.get(tp, 0) for tp, end in ends.items())
 
 
-async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
-    """Look at the broker until cancelled; one that cannot be asked is asked again."""
+async def watch(
+    progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str], is_counting: Callable[[], bool]
+) -> None:
+    """Look at the broker until cancelled; one that cannot be asked is asked again. Raises StandsStillError."""
     while True:
         try:
-            await _look_on(progress, bootstrap_servers, group, topics)
+            await _look_on(progress, bootstrap_servers, group, topics, is_counting)
         except (KafkaError, OSError, TimeoutError) as error:
             if not progress.unreachable:
                 log.warning("the broker cannot be asked for offsets", error=type(error).__name__)
@@ -80,7 +95,9 @@ async def watch(progress: Progress, bootstrap_servers: str, group: str, topics: 
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def _look_on(progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+async def _look_on(
+    progress: Progress, bootstrap_servers: str, group: str, topics: Sequence[str], is_counting: Callable[[], bool]
+) -> None:
     """Look again and again; raises when the broker does not answer in time."""
     admin = AIOKafkaAdminClient(**brokers(bootstrap_servers))
     reader = AIOKafkaConsumer(**brokers(bootstrap_servers), enable_auto_commit=False)
@@ -91,6 +108,7 @@ async def _look_on(progress: Progress, bootstrap_servers: str, group: str, topic
         while True:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await _look(progress, admin, reader, group, topics)
+            progress.end_if_still(is_counting())
             await asyncio.sleep(LOOK_EVERY_SECONDS)
     finally:
         await reader.stop()

@@ -11,5 +11,5 @@ class SalesSettings(ServiceSettings):
     stall_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="Not ready when no offset was committed for this long while records wait.",
+        description="Not ready when no offset was committed for this long while records wait; ends after twice that.",
     )

@@ -19,19 +19,23 @@ log = structlog.get_logger()
 
 
 async def publish_changes(worker: Worker, shops: ShopDirectory, producer: Producer) -> None:
-    """Until cancelled. What could not be published stays marked as changed; the latest figures win."""
+    """Until cancelled, the newest day first.
+
+    What could not be published, or changed meanwhile, stays marked as changed; the latest figures win.
+    """
     while True:
         await asyncio.sleep(EVERY_SECONDS)
-        if worker.why_not_ready() is not None:
-            continue
-        while worker.changed:
-            shop, day = worker.changed.pop()
+        for shop, day in sorted(worker.changed, key=lambda changed: changed[1], reverse=True):
+            if worker.why_not_ready() is not None:
+                break
+            times = worker.changed[shop, day]
             try:
                 await _publish(worker, shops, producer, shop, day)
             except (KafkaError, OSError) as error:
-                worker.changed.add((shop, day))
                 log.warning("a sales snapshot was not published, again soon", error=type(error).__name__)
                 break
+            if worker.changed[shop, day] == times:
+                del worker.changed[shop, day]
 
 
 async def _publish(worker: Worker, shops: ShopDirectory, producer: Producer, shop: str, day: str) -> None:

@@ -8,8 +8,10 @@ Faust commits no further than what is acknowledged, so a crash repeats and never
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +20,7 @@ import msgspec
 import structlog
 from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP, StreamT
 from faust.types.tuples import FutureMessage
 from mode.threads import ServiceThread, WorkerThread
@@ -28,17 +30,8 @@ from panier_common.event import SEQUENCE, TRACEPARENT, UnknownEventError, decode
 from panier_common.shops import ShopDirectory
 from panier_common.topics import CART, CHANGELOGS, ORDER
 
-from panier_sales.counting import (
-    COUNTED,
-    Counted,
-    Place,
-    ShopDay,
-    apply,
-    day_of,
-    happened_at,
-    place_of,
-    producer_of,
-)
+from panier_sales import counting
+from panier_sales.counting import COUNTED, Counted, Place, ShopDay
 
 GROUP = "panier.sales"
 TABLE = "days"
@@ -68,12 +61,20 @@ class _Consumer(Consumer):
     all the while a fetch may be under way: records are taken twice, or thrown away as if they had been counted.
     So what was fetched before the flow was resumed is dropped here, and the next fetch, alone by then, starts
     where the commits say.
+
+    `turn` is one object from recovery to rebalance, and None between a rebalance and the end of its recovery.
     """
 
+    turn: object | None = None
     _settled = False
     _resumed = False
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.turn = None
+        await super().on_partitions_revoked(revoked)
+
     async def perform_seek(self) -> None:
+        self.turn = object()
         self._settled = self._resumed = False
         await self._seek_to_committed()
 
@@ -96,6 +97,13 @@ class _Consumer(Consumer):
             await self._thread.seek_to_beginning(*never_read)
 
 
+class _Producer(Producer):
+    """Faust's producer, which keeps the order of changes when it has to send one again."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
 class _Table(faust.Table[str, bytes]):
     """Faust's table, which tells the last change of each partition that is on its way to the changelog.
 
@@ -115,16 +123,21 @@ class _Table(faust.Table[str, bytes]):
 
 
 class Worker:
-    """Counts until it is cancelled; `changed` holds the (shop, day) pairs counted since they were taken."""
+    """Counts until it is cancelled; `changed` has how often a (shop, day) was counted since its last snapshot.
+
+    `_open` has each partition's open days, the oldest first.
+    """
 
     def __init__(self, bootstrap_servers: str, shops: ShopDirectory) -> None:
         self._shops = shops
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.changed: set[tuple[str, str]] = set()
+        self.changed: Counter[tuple[str, str]] = Counter()
+        self._open: defaultdict[int, list[Place]] = defaultdict(list)
         self._strangers: set[str] = set()
-        AIOKafkaConsumerThread.Worker, Transport.Consumer = _Thread, _Consumer
+        AIOKafkaConsumerThread.Worker, Transport.Consumer, Transport.Producer = _Thread, _Consumer, _Producer
         self._app = _faust_app(bootstrap_servers)
         self._days = cast(_Table, self._app.Table(TABLE, key_type=str, value_type=bytes))
+        self._days.on_recover(self._look_over)
         if self._days.changelog_topic_name != CHANGELOGS[0].name:
             raise RuntimeError(f"Faust names the changelog {self._days.changelog_topic_name}")
         source = self._app.topic(
@@ -139,7 +152,6 @@ class Worker:
             await asyncio.sleep(0.1)
         try:
             await self._app.start()
-            self.changed.update((place.shop, place.day) for place, _ in self._counted())
             stopped = asyncio.ensure_future(self._app.wait_until_stopped())
             await asyncio.wait({stopped, self._broken}, return_when=asyncio.FIRST_COMPLETED)
             if self._broken.done():
@@ -150,9 +162,9 @@ class Worker:
 
     async def _stop(self) -> None:
         try:
-            await asyncio.wait_for(self._app.stop(), STOP_SECONDS)
-        except TimeoutError:
-            # What was not committed is counted again, to no effect.
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._app.stop()
+        except TimeoutError:  # what was not committed is counted again, to no effect
             log.warning("the broker did not let Faust leave in time")
 
     def why_not_ready(self) -> str | None:
@@ -173,8 +185,8 @@ class Worker:
 
     def day(self, shop: str, day: str) -> list[ShopDay]:
         """What each source partition counted of one day."""
-        keys = (Place(partition, day, shop).key for partition in self._partitions())
-        return [_DECODER.decode(self._days[key]) for key in keys if key in self._days]
+        places = (Place(partition, day, shop) for partition in self._partitions())
+        return [self._value(place) for place in places if place.key in self._days]
 
     def _partitions(self) -> set[int]:
         return {tp.partition for tp in self._app.consumer.assignment() if tp.topic in SOURCES}
@@ -185,34 +197,66 @@ class Worker:
     def _counted(self) -> Iterator[tuple[Place, ShopDay]]:
         partitions = self._partitions()
         for key, value in self._days.items():
-            place = place_of(key)
-            if place.partition in partitions:
+            place = counting.place_of(key)
+            if place.partition in partitions and place != counting.former(place.partition):
                 yield place, _DECODER.decode(value)
+
+    def _value(self, place: Place) -> ShopDay:
+        return _DECODER.decode(self._days[place.key]) if place.key in self._days else ShopDay()
+
+    async def _look_over(self) -> None:
+        """Mark the open days as changed once the table is recovered: their last snapshot may not have come out.
+
+        A day is closed behind its last snapshot, so closed ones need none.
+        """
+        try:
+            self._open.clear()
+            for place, counted in self._counted():
+                if counted.seen:
+                    self._open[place.partition].append(place)
+                    self.changed[place.shop, place.day] += 1
+            for places in self._open.values():
+                heapify(places)
+        except Exception as error:  # Faust drops what a callback raises
+            self._break(error)
 
     async def _count_all(self, stream: StreamT[bytes]) -> None:
         # Acknowledged here and not by Faust, which would acknowledge a record whose work was broken off too.
         async for event in cast("faust.Stream[bytes]", stream).noack().events():
+            turn = self._consumer.turn
             try:
                 self._take(event)
             except Exception as error:
                 self._break(error)
                 return
-            self._acknowledge(event)
+            self._acknowledge(event, turn)
 
-    def _acknowledge(self, event: faust.Event) -> None:
-        """Acknowledge the record once the broker has what it and the records before it changed."""
+    @property
+    def _consumer(self) -> _Consumer:
+        return cast(_Consumer, self._app.consumer)
+
+    def _acknowledge(self, event: faust.Event, turn: object | None) -> None:
+        """Acknowledge the record once the broker has what it and the records before it changed.
+
+        Not after a rebalance: its recovery may have asked where the changelog ends before the change arrived. What
+        was recovered lacks it then, and the record has to be read again.
+        """
         change = self._days.on_its_way.get(event.message.partition)
         if change is None or _has_arrived(change):
-            event.ack()
+            self._ack(event, turn)
             return
 
         def arrived(change: asyncio.Future[Any]) -> None:
             if _has_arrived(change):
-                event.ack()
+                self._ack(event, turn)
             elif not change.cancelled():
                 self._break(change.exception() or RuntimeError("no answer about a change"))
 
         change.add_done_callback(arrived)
+
+    def _ack(self, event: faust.Event, turn: object | None) -> None:
+        if turn is not None and turn is self._consumer.turn:
+            event.ack()
 
     def _break(self, error: BaseException) -> None:
         if not self._broken.done():
@@ -236,21 +280,45 @@ class Worker:
                     traceparent=headers.get(TRACEPARENT),
                 )
                 _outcome(message.topic, "unreadable")
+                telemetry.EVENTS[GROUP, ce_type, "unreadable"] += 1
                 return
             self._count(fact, message, headers.get(SEQUENCE, ""))  # type: ignore[arg-type]
 
     def _count(self, fact: Counted, message: faust.types.Message, sequence: str) -> None:
-        producer, number = producer_of(message.topic, sequence, message.offset)
-        day = day_of(happened_at(fact), self._timezone(fact.shop))
-        key = Place(message.partition, day, fact.shop).key
-        before = _DECODER.decode(self._days[key]) if key in self._days else ShopDay()
-        after = apply(before, producer, number, fact)
+        producer, number = counting.producer_of(message.topic, sequence, message.offset)
+        day = counting.day_of(counting.happened_at(fact), self._timezone(fact.shop))
+        place = Place(message.partition, day, fact.shop)
+        before = self._value(place)
+        is_open = bool(before.seen)
+        if not is_open:
+            before = counting.reopen(before, self._value(counting.former(place.partition)))
+        after = counting.apply(before, producer, number, fact)
         if after is None:
             _outcome(message.topic, "repeat")
             return
-        self._days[key] = _ENCODER.encode(after)
-        self.changed.add((fact.shop, day))
+        if not is_open:
+            heappush(self._open[place.partition], place)
+        self._close_oldest(place)
+        # The last of the record's changes: the one that its acknowledgement waits for.
+        self._days[place.key] = _ENCODER.encode(after)
+        self.changed[fact.shop, day] += 1
         _outcome(message.topic, "counted")
+        telemetry.EVENTS[GROUP, fact.ce_type, "taken"] += 1
+
+    def _close_oldest(self, now: Place) -> None:
+        """Close the oldest open day of the partition, if it is over by now and its last snapshot is out.
+
+        Here, since Faust lets a table be changed only while a record of the partition is in hand. One a record is
+        enough: each open day had a record of its own.
+        """
+        oldest = self._open[now.partition][0]
+        if not counting.is_over(oldest.day, now.day) or (oldest.shop, oldest.day) in self.changed:
+            return
+        heappop(self._open[now.partition])
+        figures, seen = counting.close(self._value(oldest), self._value(counting.former(now.partition)))
+        # In this order: a kill between the two forgets nothing.
+        self._days[counting.former(now.partition).key] = _ENCODER.encode(seen)
+        self._days[oldest.key] = _ENCODER.encode(figures)
 
     def _timezone(self, shop: str) -> str:
         """The shop's time zone; UTC for a shop that nobody configured, which is logged once.

@@ -18,6 +18,7 @@ from panier_sender.limits import Limits
 from panier_sender.loops import Accounts, Numbers, Windows
 from panier_sender.merges import merging_windows
 from panier_sender.pacing import Pacing
+from panier_sender.rates import Opening
 from panier_sender.receipts import Receipts
 from panier_sender.schedule import Schedule
 from panier_sender.settings import SenderSettings
@@ -40,10 +41,11 @@ async def run() -> None:
 
 def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSession) -> Process:
     shops = service.follow_shops()
-    tokens = Tokens(shops.by_number)
+    tokens = Tokens(shops.by_number, settings.tokens_folder)
     graph = Graph(session, settings.graph_url, settings.graph_version)
     limits = Limits(shops.by_number, settings.messages_per_second)
-    pacing = Pacing(settings.claims_limit, settings.number_claims_limit, limits, lambda: shops.loaded)
+    opening = Opening(settings.calls_limit)
+    pacing = Pacing(settings.claims_limit, settings.number_claims_limit, limits, lambda: shops.loaded, opening.claims)
     schedule: Schedule[Claim] = Schedule(limits)
     dispatcher = Dispatcher(
         graph,
@@ -51,7 +53,7 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
         pacing,
         schedule,
         Uploads(service.pool, graph),
-        calls_limit=settings.calls_limit,
+        opening=opening,
         claim_seconds=settings.claim_seconds,
     )
     receipts = Receipts(graph, tokens)
@@ -97,6 +99,7 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Sc
         lambda: [(float(count), {"state": state}) for state, count in depth.items()],
     )
     telemetry.gauge("panier.graph.in_flight", lambda: [(float(dispatcher.in_flight), {})])
+    telemetry.gauge("panier.graph.allowed", lambda: [(float(dispatcher.allowed), {})])
     telemetry.gauge(
         "panier.numbers.held",
         lambda: [(1.0, {"number": number, "reason": hold.reason}) for number, hold in pacing.holds.items()],
@@ -104,6 +107,10 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Sc
     telemetry.gauge(
         "panier.number.rate",
         lambda: [(rate, {"number": number}) for number, rate in schedule.rates(time.monotonic()).items()],
+    )
+    telemetry.gauge(
+        "panier.number.wait_seconds",
+        lambda: [(seconds, {"number": number}) for number, seconds in schedule.waits(time.monotonic()).items()],
     )
     states = ("queued", "ready", "claimed", "delayed", "doubt")
     while True:

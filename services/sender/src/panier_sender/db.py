@@ -8,16 +8,16 @@ from asyncpg import Record
 from panier_common import dead_letters, telemetry, timers
 from panier_common.dead_letters import DeadLetter
 from panier_common.event import encode
+from panier_common.items import SUBMITTED_TOPIC
 from panier_common.postgres import Connection
-from panier_common.runner import SUBMITTED_TOPIC
 from panier_common.timers import NewTimer
 
 from panier_sender.erasure import erase_messages
 from panier_sender.failing import Letter
-from panier_sender.handlers import timer_key
 from panier_sender.happenings import DoubtDue, SweepDue, WorkDue
 from panier_sender.journal import Journal, Sent
 from panier_sender.line import Entry
+from panier_sender.moves import timer_key
 from panier_sender.rates import PAIR_BURST, PAIR_SECONDS
 from panier_sender.window import Window, joined
 
@@ -51,6 +51,7 @@ _TYPES = {
     "proof": "text",
     "rank": "smallint",
     "template": "text",
+    "undelivered": "text",
 }
 _COLUMNS = ", ".join(_TYPES)
 _ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES.values(), 1))
@@ -88,8 +89,9 @@ WHERE message.id = new.id
 
 # What the template replaces goes with it.
 _REPLACE = """
-UPDATE message SET kind = new.kind, body = new.body, buttons = new.buttons, template = ''
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS new (id, kind, body, buttons)
+UPDATE message SET kind = new.kind, body = new.body, buttons = new.buttons, template = '',
+    undelivered = new.undelivered
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (id, kind, body, buttons, undelivered)
 WHERE message.id = new.id
 """
 
@@ -171,14 +173,14 @@ async def lift_windows(db: Connection, heard: Mapping[str, datetime]) -> None:
 
 async def load_sent(db: Connection, message_ids: Sequence[str]) -> dict[str, Sent]:
     rows = await db.fetch(
-        "SELECT id, conversation, phone_number_id, kind, origin, template FROM sent WHERE id = ANY($1::text[])",
+        "SELECT id, conversation, phone_number_id, kind, origin, wamid, template FROM sent WHERE id = ANY($1::text[])",
         message_ids,
     )
     return {row["id"]: Sent(**dict(row)) for row in rows}
 
 
 async def save_journal(db: Connection, journal: Journal) -> None:
-    """Write what changed; nothing for what did not. At most twelve statements."""
+    """Write what changed; nothing for what did not. At most eleven statements."""
     # What was refused in the batch that brought it was never stored. Finished messages go first: the next of
     # their line may be claimed, and the index allows one call a customer.
     finished = {id: wamid for id, wamid in journal.finished.items() if id in journal.loaded}
@@ -203,15 +205,19 @@ async def save_journal(db: Connection, journal: Journal) -> None:
         await dead_letters.keep(db, [_dead_letter(letter) for letter in journal.letters])
     if journal.forgotten:
         await db.execute("DELETE FROM sent WHERE id = ANY($1::text[])", sorted(journal.forgotten))
-    if journal.sweeps:
-        await db.execute(
-            "DELETE FROM sent WHERE id IN (SELECT id FROM sent WHERE home = ANY($1::int[]) "
-            "AND sent_at < now() - $2::interval LIMIT $3)",
-            sorted(journal.sweeps),
-            KEEP_SENT,
-            SWEEP_LIMIT,
-        )
-        await db.execute("DELETE FROM file WHERE wanted_at < now() - $1::interval", KEEP_FILE)
+
+
+async def forget_old(db: Connection, homes: Sequence[int]) -> bool:
+    """Some of what these homes sent long ago goes, and files that nothing names; whether there may be more of it."""
+    told = await db.execute(
+        "DELETE FROM sent WHERE id IN (SELECT id FROM sent WHERE home = ANY($1::int[]) "
+        "AND sent_at < now() - $2::interval LIMIT $3)",
+        homes,
+        KEEP_SENT,
+        SWEEP_LIMIT,
+    )
+    await db.execute("DELETE FROM file WHERE wanted_at < now() - $1::interval", KEEP_FILE)
+    return told == f"DELETE {SWEEP_LIMIT}"
 
 
 def _dead_letter(letter: Letter) -> DeadLetter:
@@ -251,6 +257,7 @@ async def _save_entries(
             [entry.kind for entry in replaced],
             [entry.body for entry in replaced],
             [entry.buttons for entry in replaced],
+            [entry.undelivered for entry in replaced],
         )
     if added:
         await db.execute(_ADD, *([getattr(entry, name) for entry in added] for name in _TYPES))

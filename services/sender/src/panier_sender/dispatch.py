@@ -13,12 +13,13 @@ from typing import NamedTuple
 import msgspec
 import structlog
 from panier_common.contracts.events import Event
+from panier_common.dead_letters import reason_of
 from panier_common.failpoints import fail_point
 from panier_common.homes import HomeLostError
 
 from panier_sender import metrics
 from panier_sender.errors import HOLDING, RULES, Class, Rule
-from panier_sender.graph import Answer, Graph
+from panier_sender.graph import IN_DOUBT, Answer, Graph
 from panier_sender.happenings import CallFinished, WorkDue
 from panier_sender.line import Entry
 from panier_sender.pacing import Pacing
@@ -36,12 +37,15 @@ SAY_SECONDS = 5.0
 SHORT_SECONDS = 0.25
 """A number with less than this in hand has no time for what is not journaled."""
 
-LEAST_SECONDS = 0.05
-"""With less time left than this, a call is not begun."""
+BEGUN_WITHIN = 0.5
+"""Of a claim's time. What is left is its call's time-out: a call begun at the last moment would be given up while Meta
+takes the message, and its message go twice."""
 
 MEDIA = "media"
 UNCALLED = Answer(Rule(Class.UNCALLED, "claim_expired"))
 NO_TOKEN = Answer(RULES[190])
+# Of an upload that ended by a fault of ours: certainly not sent, and told to a person if it lasts.
+NOT_UPLOADED = Answer(RULES[1])
 
 Submit = Callable[[Sequence[Event]], Awaitable[None]]
 
@@ -66,7 +70,7 @@ class Dispatcher:
         schedule: Schedule[Claim],
         uploads: Uploads,
         *,
-        calls_limit: int,
+        opening: Opening,
         claim_seconds: float,
     ) -> None:
         self._graph = graph
@@ -74,8 +78,9 @@ class Dispatcher:
         self._pacing = pacing
         self._schedule = schedule
         self._uploads = uploads
-        self._opening = Opening(calls_limit)
+        self._opening = opening
         self._claim_seconds = claim_seconds
+        self._least_seconds = claim_seconds * (1.0 - BEGUN_WITHIN)
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._uploading: dict[asyncio.Task[None], int] = {}
         self._turn: asyncio.TimerHandle | None = None
@@ -91,6 +96,11 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         return len(self._tasks)
+
+    @property
+    def allowed(self) -> int:
+        """How many calls may be in flight."""
+        return int(self._opening.allowed)
 
     def start(self, claims: Iterable[Entry], taken_at: float) -> None:
         """Call these when their turn comes. They were claimed at `taken_at` of the monotonic clock at the earliest."""
@@ -127,7 +137,8 @@ class Dispatcher:
         if pending:
             await asyncio.wait(pending, timeout=self._claim_seconds)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), self._claim_seconds)
+            async with asyncio.timeout(self._claim_seconds):
+                await self._idle.wait()
 
     async def run(self, submit: Submit) -> None:
         """Bring results to the loop, and have it look for more to claim when there is room."""
@@ -150,9 +161,10 @@ class Dispatcher:
         self._wake.clear()
         timeout = LOOK_SECONDS if self._pacing.backlog or self._schedule.waiting else None
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
         if self._schedule.waiting:
-            late = time.monotonic() + LEAST_SECONDS
+            late = time.monotonic() + self._least_seconds
             self._withdraw(lambda number, claim: claim.deadline < late)
 
     def _looks(self, results: Sequence[CallFinished]) -> list[WorkDue]:
@@ -201,11 +213,11 @@ class Dispatcher:
 
     async def _upload(self, claim: Claim) -> None:
         """Have the message's file uploaded before its turn: what had its turn is to begin at once."""
-        entry, token = claim.entry, self._token_for(claim)
-        if isinstance(token, Answer):
-            self._report(entry, token)
-            return
-        found = await self._uploads.in_place(entry, token, (claim.deadline - time.monotonic()) / 2)
+        entry = claim.entry
+        try:
+            found = await self._file_in_place(claim)
+        except Exception as error:  # the message must not stay claimed for that
+            found = _fault(entry, error, NOT_UPLOADED)
         if isinstance(found, Answer):
             self._report(entry, found)
         elif entry.home in self._released:
@@ -214,26 +226,42 @@ class Dispatcher:
             ready = Claim(msgspec.structs.replace(entry, body=found), claim.deadline)
             self._schedule.put(entry.phone_number_id, entry.rank, ready, time.monotonic())
 
+    async def _file_in_place(self, claim: Claim) -> str | Answer:
+        token = self._token_for(claim)
+        if isinstance(token, Answer):
+            return token
+        seconds = claim.deadline - time.monotonic() - self._least_seconds
+        return await self._uploads.in_place(claim.entry, token, seconds)
+
     async def _handle(self, claim: Claim) -> None:
         began = time.monotonic()
         fail_point("before_call", "sender", 1)
-        answer = await self._call(claim)
+        try:
+            answer = await self._call(claim)
+        except Exception as error:  # the message must not stay claimed for that, and may have been sent
+            answer = _fault(claim.entry, error, Answer(IN_DOUBT))
         fail_point("after_call", "sender", 1)
         self._report(claim.entry, answer, time.monotonic() - began)
 
     async def _call(self, claim: Claim) -> Answer:
-        entry, token = claim.entry, self._token_for(claim)
-        number, now = entry.phone_number_id, time.monotonic()
+        entry, number = claim.entry, claim.entry.phone_number_id
+        token: str | Answer = UNCALLED
+        try:
+            token = self._token_for(claim)
+        finally:  # its turn is used or given back, whatever happens
+            now = time.monotonic()
+            if isinstance(token, Answer):
+                self._schedule.spare(number)
+            else:
+                self._schedule.begin(number, now)
         if isinstance(token, Answer):
-            self._schedule.spare(number)
             return token
-        self._schedule.begin(number, now)
         return await self._graph.send(number, token, entry.body.encode(), claim.deadline - now, entry.traceparent)
 
     def _token_for(self, claim: Claim) -> str | Answer:
         """The token for its call, or why there is none to be."""
         entry = claim.entry
-        if claim.deadline - time.monotonic() < LEAST_SECONDS or entry.home in self._released:
+        if claim.deadline - time.monotonic() < self._least_seconds or entry.home in self._released:
             return UNCALLED
         number = entry.phone_number_id
         token, before = self._tokens.of(number), self._tokens_used.get(number, "")
@@ -249,7 +277,7 @@ class Dispatcher:
         kind = answer.rule.kind
         self._measured.note(entry, kind, answer.code, seconds, now.timestamp())
         if kind is Class.ACCEPTED:
-            self._opening.answered()
+            self._opening.answered(seconds)
         elif kind is not Class.UNCALLED:
             self._note_refusal(entry, answer)
         self._idle.clear()
@@ -275,6 +303,8 @@ class Dispatcher:
         number, kind, now = entry.phone_number_id, answer.rule.kind, time.monotonic()
         if kind is Class.SLOW_NUMBER:
             self._schedule.slow(number, now)
+        elif kind is Class.IN_DOUBT:
+            self._opening.unanswered()
         elif kind is Class.UNREACHED:
             self._opening.unreached()
         if kind in HOLDING:  # those behind it would only hear the same
@@ -292,3 +322,15 @@ class Dispatcher:
             reason=answer.rule.reason,
             traceparent=answer.traceparent,
         )
+
+
+def _fault(entry: Entry, error: Exception, answer: Answer) -> Answer:
+    """Tell of an error that is ours, not Meta's, without what it may quote."""
+    log.error(
+        "a fault of ours ended a call",
+        message=entry.id,
+        number=entry.phone_number_id,
+        fault=reason_of(error),
+        traceparent=entry.traceparent,
+    )
+    return answer

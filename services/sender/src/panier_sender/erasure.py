@@ -1,7 +1,7 @@
 """What the sender holds of a customer, and how it forgets it.
 
 Messages that wait are forgotten by their number's home (`handlers.forget_recipient`), what is known of the window
-by the conversation's. Of a message that was sent the sender remembers for 8 days which it was, without its words:
+by the conversation's. Of a message that was sent the sender remembers for 8 days which it was, without any words:
 for that long Meta may still say that it failed.
 """
 
@@ -27,3 +27,7 @@ async def erase_windows(db: Connection, conversations: Sequence[str]) -> None:
 
 async def erase_messages(db: Connection, conversations: Sequence[str]) -> None:
     await db.execute("DELETE FROM message WHERE conversation = ANY($1::text[])", conversations)
+    # The condition on the template is that of the index.
+    await db.execute(
+        "UPDATE sent SET template = '' WHERE template <> '' AND conversation = ANY($1::text[])", conversations
+    )

@@ -1,7 +1,8 @@
 """What Meta's answer to a call means for the message, its customer and its number. Pure rules.
 
 Built on `error.code` alone, as Meta asks (HTTP status, title and subcode are not kept stable); the status
-counts only where there is no code. Source: the Cloud API's error codes (November 2025, additions of 2026).
+counts only where there is no code, or one that is not known yet. Source: the Cloud API's error codes (November
+2025, additions of 2026).
 """
 
 from enum import Enum
@@ -71,6 +72,8 @@ def _stop(reason: str, meaning: str) -> Rule:
     return Rule(Class.STOP_SHOP, reason, meaning, 600)
 
 
+INVALID = "invalid"
+
 RULES: dict[int, Rule] = {
     # limits
     4: Rule(Class.SLOW_NUMBER, "rate_limited", "the app's rate limit", 30),
@@ -117,13 +120,13 @@ RULES: dict[int, Rule] = {
     131005: _mend("permission", "access denied"),
     131063: _mend("permission", "marketing templates are switched off for this number"),
     134011: _mend("payments_terms", "the payments terms were not accepted"),
-    100: _mend("invalid", "a parameter is invalid"),
-    131008: _mend("invalid", "a parameter is missing"),
-    131009: _mend("invalid", "a parameter's value is invalid"),
-    131051: _mend("invalid", "a kind of message that is not supported"),
+    100: _mend(INVALID, "a parameter is invalid"),
+    131008: _mend(INVALID, "a parameter is missing"),
+    131009: _mend(INVALID, "a parameter's value is invalid"),
+    131051: _mend(INVALID, "a kind of message that is not supported"),
     131052: _mend("media", "media could not be downloaded"),
     131053: _mend("media", "media could not be uploaded"),
-    130501: _mend("invalid", "a kind of message that groups do not take"),
+    130501: _mend(INVALID, "a kind of message that groups do not take"),
     131055: _mend("marketing_api", "only by the Marketing Messages API"),
     134100: _mend("marketing_api", "only marketing templates go this way"),
     134102: _mend("marketing_api", "the template is unavailable"),
@@ -158,14 +161,17 @@ _UNAUTHORIZED = 401
 
 
 def classify(code: int | None, http_status: int) -> Rule:
-    """The rule for an answer that is no 200. Without a code, a 5xx says nothing about what happened."""
+    """The rule for an answer that is no 200. Without a code, a 5xx says nothing about what happened.
+
+    A limit or a token concerns the number, whatever code comes with it: its messages are not burnt one by one.
+    """
     if code is not None and code in RULES:
         return RULES[code]
     if code is not None and code in PERMISSIONS:
         return PERMISSION
-    if code is None and http_status == _THROTTLED:
+    if http_status == _THROTTLED:
         return RULES[130429]
-    if code is None and http_status == _UNAUTHORIZED:
+    if http_status == _UNAUTHORIZED:
         return RULES[190]
     if code is None and http_status >= 500:
         return Rule(Class.IN_DOUBT, "no_answer", "no answer that says anything")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from panier_common import telemetry
+from panier_common.dead_letters import reason_of
 from panier_common.shops import ShopDirectory
 
 from panier_sender.graph import Graph
@@ -27,14 +28,12 @@ class Expiry:
     def __init__(self, graph: Graph, tokens: Tokens, shops: ShopDirectory) -> None:
         self._graph, self._tokens, self._shops = graph, tokens, shops
         self.ends: dict[str, float] = {}
-        self.checked_at: float | None = None
+        # From the start: without a time the alert would never tell of a token that Meta does not answer about.
+        self.checked_at = time.time()
 
     async def run(self) -> None:
         telemetry.gauge("panier.token.expires_timestamp_seconds", lambda: _by_number(self.ends))
-        telemetry.gauge(
-            "panier.token.checked_timestamp_seconds",
-            lambda: [] if self.checked_at is None else [(self.checked_at, {})],
-        )
+        telemetry.gauge("panier.token.checked_timestamp_seconds", lambda: [(self.checked_at, {})])
         while True:
             complete = self._shops.loaded and await self.ask()
             await asyncio.sleep(EVERY_SECONDS if complete else AGAIN_SECONDS if self._shops.loaded else 1.0)
@@ -45,11 +44,9 @@ class Expiry:
         self.ends = {number: end for number, end in self.ends.items() if number in self._shops.by_number}
         complete = True
         for number in numbers:
-            token = self._tokens.of(number)
-            end = None if token is None else await self._graph.token_end(token, CALL_SECONDS)
+            end = await self._end_of(number)
             if end is None:
                 complete = False
-                log.warning("Meta does not say until when a token is good", number=number, given=token is not None)
             elif end:
                 self.ends[number] = end
             else:
@@ -57,6 +54,18 @@ class Expiry:
         if complete:
             self.checked_at = now()
         return complete
+
+    async def _end_of(self, number: str) -> float | None:
+        token = end = fault = None
+        try:
+            token = self._tokens.of(number)
+            end = None if token is None else await self._graph.token_end(token, CALL_SECONDS)
+        except Exception as error:  # of one token: the others are asked about all the same
+            fault = reason_of(error)
+        if end is None:
+            given = token is not None
+            log.warning("Meta does not say until when a token is good", number=number, given=given, fault=fault)
+        return end
 
 
 def _by_number(ends: Mapping[str, float]) -> Iterable[tuple[float, Mapping[str, str]]]:

@@ -8,6 +8,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 from panier_common import conventions, telemetry
 from panier_common.event import TRACEPARENT
+from panier_common.spans import Shape
 
 from panier_sender.errors import Class, Rule, classify
 
@@ -71,7 +72,8 @@ class Graph:
     def __init__(self, session: aiohttp.ClientSession, url: str, version: str) -> None:
         self._session = session
         self._root = f"{url.rstrip('/')}/{version}"
-        self._host = urlsplit(url).hostname or ""
+        attributes = {conventions.HTTP_METHOD: "POST", conventions.SERVER_ADDRESS: urlsplit(url).hostname or ""}
+        self._call = Shape("POST", SpanKind.CLIENT, attributes)
         self._urls: dict[str, str] = {}
 
     async def send(
@@ -130,8 +132,7 @@ class Graph:
         return status == OK
 
     async def _traced(self, number: str, token: str, body: bytes, seconds: float, traceparent: str | None) -> Answer:
-        attributes = {conventions.HTTP_METHOD: "POST", conventions.SERVER_ADDRESS: self._host}
-        span = telemetry.start_span("POST", SpanKind.CLIENT, traceparent, attributes)
+        span = telemetry.start_span(self._call, traceparent, {})
         own = telemetry.traceparent_of(span)
         try:
             status, content = await self._post(number, token, body, seconds, {TRACEPARENT: own})

@@ -4,7 +4,6 @@ Every change of a message's state is decided here; calls are made only of what w
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,16 +13,15 @@ from panier_common.contracts.events import (
     Event,
     MessageFailed,
     MessageRequested,
-    MessageSent,
     RecipientErased,
 )
 from panier_common.contracts.outbound import MediaMessage, TemplateMessage, offered, unpacked
 from panier_common.effects import DropTimer, Effect, Publish, SetTimer
 from panier_common.event import TRACEPARENT, Received, with_context
+from panier_common.read_progress import Progress
 
 from panier_sender import render
 from panier_sender.errors import HOLDING, Class, Rule, rule_of
-from panier_sender.failing import message_letter, needs_a_person, number_letter
 from panier_sender.happenings import (
     CallFinished,
     DelayDue,
@@ -33,15 +31,15 @@ from panier_sender.happenings import (
     SweepDue,
     WorkDue,
 )
-from panier_sender.journal import InDoubt, Journal, Progress, Sent
+from panier_sender.journal import InDoubt, Journal, Sent
 from panier_sender.line import CLAIMED, DELAYED, DOUBT, QUEUED, READY, Entry
+from panier_sender.moves import accept, as_template, delay, doubt, give_up, hold, refuse, set_head, timer_key, wait
 from panier_sender.schedule import rank_of
-from panier_sender.window import ANSWER, CLOSED, NO_OFFERS, STOPPED, TEMPLATE
+from panier_sender.window import ANSWER, CLOSED, NO_OFFERS, STOPPED
 
 FAILED = "failed"
+PASSING = HOLDING | {Class.RETRY, Class.DELAY_CUSTOMER}
 RETRIES = 5  # of a refusal that may be the message's own fault
-LONGEST_DELAY_SECONDS = 1024.0
-LONGEST_OUTAGE_DELAY_SECONDS = 64.0
 LOOK_AGAIN_SECONDS = 1.0
 SWEEP_SECONDS = 600.0
 
@@ -104,18 +102,33 @@ def note_status(journal: Journal, received: Received, event: DeliveryChanged) ->
     But the next one to that customer waits for the answer all the same.
     """
     entry = journal.head(journal.conversation_of.get(event.message_id, ""), event.message_id)
-    if entry is not None and entry.attempt > 0:
+    if entry is not None and entry.attempt > 0 and event.wamid != entry.undelivered:
         if event.status == FAILED:
-            return _refused(journal, entry, received, _code(event), rule_of(_code(event)), event.wamid)
+            return _failed_early(journal, entry, received, event)
         if entry.state == CLAIMED:
-            _set_head(journal, entry, CLAIMED, proof=event.wamid)
+            set_head(journal, entry, CLAIMED, proof=event.wamid)
             return []
-        return _accept(journal, entry, received, event.wamid)
-    if event.status != FAILED or event.message_id not in journal.sent:
+        return accept(journal, entry, received, event.wamid)
+    sent = journal.sent.get(event.message_id)
+    if event.status != FAILED or sent is None or sent.wamid != event.wamid:
         return []
-    sent = journal.sent.pop(event.message_id)
+    del journal.sent[sent.id]
     journal.forgotten.add(sent.id)  # Meta repeats webhooks: once is enough
     return _failed_later(journal, sent, received, event)
+
+
+def _failed_early(journal: Journal, entry: Entry, received: Received, event: DeliveryChanged) -> list[Effect]:
+    """Meta says so before the call's result is known here. What would end a call's trouble is not given up."""
+    code, rule = _code(event), rule_of(_code(event))
+    if rule.kind not in PASSING or entry.state == CLAIMED:
+        return refuse(journal, entry, received, code, rule, event.wamid)
+    if entry.state != DOUBT:
+        return []  # told again: it goes once more anyway
+    if rule.kind not in HOLDING:
+        return delay(journal, entry, rule)
+    hold(journal, entry.phone_number_id, entry.id, received, rule, code)
+    set_head(journal, entry, READY)
+    return [DropTimer(timer_key(entry.id))]
 
 
 def _failed_later(journal: Journal, sent: Sent, received: Received, event: DeliveryChanged) -> list[Effect]:
@@ -146,15 +159,7 @@ def _note_late(journal: Journal, sent: Sent, received: Received, rule: Rule, cod
     if rule.reason == NO_OFFERS:
         journal.stop_offers(sent.conversation)
     if rule.kind is Class.STOP_SHOP:
-        _hold(journal, sent.phone_number_id, sent.id, received, rule, code)
-
-
-def _hold(journal: Journal, number: str, message_id: str, received: Received, rule: Rule, code: int) -> None:
-    before = journal.budget.holds.get(number)
-    journal.budget.hold(number, message_id, rule, journal.now)
-    if needs_a_person(before, journal.budget.holds.get(number), rule):
-        said = journal.sentence(number, rule.reason, code)
-        journal.letters.append(number_letter(number, received.partition, said))
+        hold(journal, sent.phone_number_id, sent.id, received, rule, code)
 
 
 def take_result(journal: Journal, received: Received, event: CallFinished) -> list[Effect]:
@@ -165,20 +170,20 @@ def take_result(journal: Journal, received: Received, event: CallFinished) -> li
     if entry is None or entry.attempt != event.attempt or entry.state not in {CLAIMED, DOUBT}:
         return []  # a status was faster
     if entry.proof and rule.kind is not Class.ACCEPTED:
-        return _accept(journal, entry, received, entry.proof)
+        return accept(journal, entry, received, entry.proof)
     match rule.kind:
         case Class.ACCEPTED:
-            return _accept(journal, entry, received, event.wamid)
+            return accept(journal, entry, received, event.wamid)
         case Class.IN_DOUBT:
             return doubt(journal, entry)
         case Class.RETRY | Class.DELAY_CUSTOMER:
-            return _delay(journal, entry, rule)
+            return delay(journal, entry, rule)
         case Class.RETRY_FEW if entry.failures < RETRIES:
-            return _delay(journal, entry, rule)
+            return delay(journal, entry, rule)
         case Class.RETRY_FEW | Class.GIVE_UP | Class.WINDOW_CLOSED:
-            return _refused(journal, entry, received, event.code, rule)
+            return refuse(journal, entry, received, event.code, rule)
         case _:  # it was certainly not sent, and goes when its number may
-            _set_head(journal, entry, READY)
+            set_head(journal, entry, READY)
             return []
 
 
@@ -190,7 +195,7 @@ def _tell_of_number(journal: Journal, received: Received, event: CallFinished, r
     if rule.kind in HOLDING or rule.kind is Class.UNCALLED:
         journal.budget.pair_unspent(event.conversation)
     if rule.kind in HOLDING:
-        _hold(journal, number, event.message_id, received, rule, event.code)
+        hold(journal, number, event.message_id, received, rule, event.code)
     elif rule.kind in {Class.UNCALLED, Class.IN_DOUBT}:
         journal.budget.unprobed(number, event.message_id)
     else:
@@ -203,21 +208,21 @@ def settle_doubt(journal: Journal, received: Received, event: DoubtDue) -> list[
     if entry is None or entry.state != DOUBT or entry.claimed_at is None:
         return []
     if entry.proof:
-        return _accept(journal, entry, received, entry.proof)
+        return accept(journal, entry, received, entry.proof)
     progress = journal.progress.get(received.partition) or Progress()
     if not progress.passed(entry.claimed_at + journal.doubt_after, journal.now):
         return [SetTimer(timer_key(entry.id), LOOK_AGAIN_SECONDS, event)]
     if journal.in_doubt is InDoubt.GIVE_UP:
-        return _give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, "in_doubt", person=True))
+        return give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, "in_doubt", person=True))
     journal.resent += 1
-    _set_head(journal, entry, READY)
+    set_head(journal, entry, READY)
     return []
 
 
 def end_delay(journal: Journal, received: Received, event: DelayDue) -> list[Effect]:
     entry = journal.head(event.conversation, event.message_id)
     if entry is not None and entry.state == DELAYED:
-        _set_head(journal, entry, READY)
+        set_head(journal, entry, READY)
     return []
 
 
@@ -230,8 +235,7 @@ def look_again(journal: Journal, received: Received, event: WorkDue) -> list[Eff
 
 
 def forget_old(journal: Journal, received: Received, event: SweepDue) -> list[Effect]:
-    journal.sweeps.add(received.partition)
-    return [SetTimer("sweep", SWEEP_SECONDS, event)]
+    return [SetTimer("sweep", 0.0 if journal.more_to_forget else SWEEP_SECONDS, event)]
 
 
 def take_back(journal: Journal, received: Received, event: MessageReturned) -> list[Effect]:
@@ -277,108 +281,16 @@ def _send_now(journal: Journal, received: Received, entry: Entry) -> list[Effect
     wrong = journal.obstacle(entry)
     if not journal.windows_known and (wrong in {CLOSED, STOPPED} or entry.lane != ANSWER):
         # What the customer wrote last is still to be read.
-        return _wait(journal, entry, LOOK_AGAIN_SECONDS)
+        return wait(journal, entry, LOOK_AGAIN_SECONDS)
     if wrong == CLOSED and entry.template:
-        return _send_now(journal, received, _as_template(journal, entry))
+        return _send_now(journal, received, as_template(journal, entry))
     if wrong is not None:
-        return _give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, wrong))
+        return give_up(journal, entry, received, 0, Rule(Class.GIVE_UP, wrong))
     seconds = journal.budget.pair_wait(entry.conversation, journal.now)
     if seconds > 0:
-        return _wait(journal, entry, seconds)
+        return wait(journal, entry, seconds)
     journal.claim(entry)
     return []
-
-
-def _as_template(journal: Journal, entry: Entry) -> Entry:
-    _set_head(journal, entry, READY, body=entry.template, template="", kind=TEMPLATE, buttons="[]")
-    return journal.line(entry.conversation).entries[0]
-
-
-def doubt(journal: Journal, entry: Entry) -> list[Effect]:
-    """Nobody knows whether the call reached Meta: the customer's line waits until the log tells."""
-    _set_head(journal, entry, DOUBT)
-    left = (entry.claimed_at or journal.now) + journal.doubt_after - journal.now
-    due = DoubtDue(entry.conversation, entry.phone_number_id, entry.id)
-    return [SetTimer(timer_key(entry.id), max(0.0, left / timedelta(seconds=1)), due)]
-
-
-def _accept(journal: Journal, entry: Entry, received: Received, wamid: str) -> list[Effect]:
-    journal.finish(entry, wamid)
-    sent = MessageSent(
-        entry.conversation,
-        entry.phone_number_id,
-        entry.id,
-        wamid,
-        entry.kind,
-        received.at,
-        tuple(msgspec.json.decode(entry.buttons, type=list[Button])),
-        entry.origin,
-    )
-    return [Publish(sent), *_go_on(journal, entry)]
-
-
-def _refused(
-    journal: Journal, entry: Entry, received: Received, code: int, rule: Rule, wamid: str = ""
-) -> list[Effect]:
-    """Meta does not take it: its template goes where that can help, else it is given up."""
-    if rule.kind is Class.WINDOW_CLOSED and entry.template:
-        _as_template(journal, entry)
-        return []
-    return _give_up(journal, entry, received, code, rule, wamid)
-
-
-def _give_up(
-    journal: Journal, entry: Entry, received: Received, code: int, rule: Rule, wamid: str = ""
-) -> list[Effect]:
-    journal.finish(entry)
-    if code and rule.reason == NO_OFFERS:
-        journal.stop_offers(entry.conversation)
-    said = journal.sentence(entry.phone_number_id, rule.reason, code)
-    if rule.person:
-        journal.letters.append(message_letter(entry, said))
-    failed = MessageFailed(
-        entry.conversation,
-        entry.phone_number_id,
-        entry.id,
-        entry.kind,
-        code,
-        rule.reason,
-        received.at,
-        wamid,
-        entry.origin,
-        said,
-    )
-    return [Publish(failed), *_go_on(journal, entry)]
-
-
-def _go_on(journal: Journal, entry: Entry) -> list[Effect]:
-    """Have a line looked at again whose loaded part is at its end while the journal holds more of it."""
-    line = journal.line(entry.conversation)
-    if line.entries or not line.more:
-        return []
-    event = WorkDue(entry.phone_number_id, journal.now, entry.conversation)
-    return [SetTimer(f"line:{entry.conversation}", 0.0, event)]
-
-
-def _delay(journal: Journal, entry: Entry, rule: Rule) -> list[Effect]:
-    """This customer waits, 4^X times the rule's delay after the Xth refusal; the others go on."""
-    longest = LONGEST_OUTAGE_DELAY_SECONDS if rule.kind is Class.RETRY else LONGEST_DELAY_SECONDS
-    seconds = min(rule.delay_seconds * 4.0 ** min(entry.failures, 8), longest)
-    return _wait(journal, entry, seconds, failures=entry.failures + 1)
-
-
-def _wait(journal: Journal, entry: Entry, seconds: float, **changes: Any) -> list[Effect]:
-    _set_head(journal, entry, DELAYED, **changes)
-    return [SetTimer(timer_key(entry.id), seconds, DelayDue(entry.conversation, entry.phone_number_id, entry.id))]
-
-
-def _set_head(journal: Journal, entry: Entry, state: str, **changes: Any) -> None:
-    journal.put(entry.conversation, journal.line(entry.conversation).with_head(state, **changes))
-
-
-def timer_key(message_id: str) -> str:
-    """The one timer a message can have: a delay or a doubt."""
-    return f"message:{message_id}"
 
 
 def _code(event: DeliveryChanged) -> int:

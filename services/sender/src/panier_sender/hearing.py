@@ -52,6 +52,8 @@ def hear(hearing: Hearing, received: Received) -> Sequence[Effect]:
     event = received.event
     if not isinstance(event, MessageReceived):
         return []
+    if event.group_id is not None:  # said to a group: neither opens the customer's window nor stops anything
+        return []
     owner = received.headers.get(OWNER)
     before = hearing.windows.get(event.conversation) or Window()
     window = heard(before, event.content, event.at, stop=owner == SENDER)

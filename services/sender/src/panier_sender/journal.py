@@ -9,6 +9,7 @@ from enum import Enum
 import msgspec
 from panier_common.contracts.events import ShopConfigured
 from panier_common.event import TRACEPARENT, Received
+from panier_common.read_progress import Progress
 
 from panier_sender.failing import Letter, sentence
 from panier_sender.line import CLAIMED, READY, Entry, Line
@@ -32,6 +33,7 @@ class Sent(msgspec.Struct, frozen=True):
     phone_number_id: str
     kind: str
     origin: str
+    wamid: str
     template: str = ""
 
     def as_template(self, received: Received) -> Entry:
@@ -49,28 +51,19 @@ class Sent(msgspec.Struct, frozen=True):
             requested_at=received.at,
             traceparent=received.headers.get(TRACEPARENT),
             rank=rank_of(NEWS),
+            undelivered=self.wamid,
         )
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far `delivery` was read for a home: to a time, and whether that was its end."""
-
-    read_to: datetime | None = None
-    at_end: bool = False
-
-    def passed(self, moment: datetime, now: datetime) -> bool:
-        """Whether a status reported before that moment would have been seen."""
-        return (self.read_to is not None and self.read_to >= moment) or (self.at_end and now >= moment)
 
 
 @dataclass
 class Journal:
     """What one batch knows and decides. `taken_at` is the claimer's monotonic clock before it read anything.
 
-    `heard` is what answers told of windows, `no_offers` who stopped them, `erased` who is forgotten. `looked_at` are
-    the numbers whose ready messages were searched for, with how many at most. Until `windows_known`, what customers
-    wrote before the sender started is still to be read. `letters` are dead letters to keep, `files` (digest → type,
-    content) what is to be uploaded.
+    `progress` is how far `delivery` was read, by home. `heard` is what answers told of windows, `no_offers` who
+    stopped them, `erased` who is forgotten. `looked_at` are the numbers whose ready messages were searched for, with
+    how many at most, `unseen` (number → home) those for which there was no room. Until `windows_known`, what
+    customers wrote before the sender started is still to be read. `letters` are dead letters to keep, `files` (digest
+    → type, content) what is to be uploaded. `more_to_forget`: of what was sent long ago some is left.
     """
 
     now: datetime
@@ -86,11 +79,12 @@ class Journal:
     conversation_of: dict[str, str] = field(default_factory=dict)
     progress: dict[int, Progress] = field(default_factory=dict)
     looked_at: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)
     loaded: dict[str, Entry] = field(default_factory=dict)
     behind: list[Entry] = field(default_factory=list)
     finished: dict[str, str] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
-    sweeps: set[int] = field(default_factory=set)
+    more_to_forget: bool = False
     claims: dict[str, Entry] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     resent: int = 0
@@ -135,6 +129,11 @@ class Journal:
         self.erased.add(conversation)
         self.lines[conversation] = Line()
         self.behind = [entry for entry in self.behind if entry.conversation != conversation]
+        self.sent |= {
+            id: msgspec.structs.replace(sent, template="")
+            for id, sent in self.sent.items()
+            if sent.conversation == conversation
+        }
 
     def stop_offers(self, conversation: str) -> None:
         """Meta says that the customer wants none any more."""
@@ -147,7 +146,7 @@ class Journal:
         self.finished[entry.id] = wamid
         if wamid:  # its status `failed` may be in this very batch
             self.sent[entry.id] = Sent(
-                entry.id, entry.conversation, entry.phone_number_id, entry.kind, entry.origin, entry.template
+                entry.id, entry.conversation, entry.phone_number_id, entry.kind, entry.origin, wamid, entry.template
             )
         self.put(entry.conversation, self.line(entry.conversation).advanced())
 
@@ -197,15 +196,19 @@ class Journal:
 
     def added(self) -> list[Entry]:
         """Entries that the journal does not hold yet."""
-        return [e for e in self._kept() if e.id not in self.loaded] + self.behind
+        return [e for e in self._kept() if not self._is_held(e.id)] + self.behind
 
     def changed(self) -> list[Entry]:
-        return [e for e in self._kept() if self.loaded.get(e.id, e) != e]
+        return [e for e in self._kept() if self._is_held(e.id) and self.loaded[e.id] != e]
 
     def left_ready(self) -> dict[str, int]:
         """Numbers with messages that may go but were not claimed, and their homes."""
         heads = (line.head for line in self.lines.values() if line.is_ready)
         return {head.phone_number_id: head.home for head in heads if head is not None}
+
+    def _is_held(self, message_id: str) -> bool:
+        """Whether the journal still has it: a template has the id of what was finished, maybe in this very batch."""
+        return message_id in self.loaded and message_id not in self.finished
 
     def _kept(self) -> Iterator[Entry]:
         for line in self.lines.values():

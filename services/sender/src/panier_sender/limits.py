@@ -5,13 +5,20 @@ from collections.abc import Mapping
 import msgspec
 from panier_common.contracts.events import AccountChanged, ShopConfigured
 
-from panier_sender.rates import DEFAULT_PER_SECOND, HIGHEST_PER_SECOND
+from panier_sender.rates import COEXISTENCE_PER_SECOND, DEFAULT_PER_SECOND, HIGHEST_PER_SECOND
 
 QUALITY = "phone_number_quality_update"
 UPGRADED = "THROUGHPUT_UPGRADE"
+# Only told of numbers that somebody of the shop uses on a telephone as well.
+COEXISTENCE = frozenset({"smb_message_echoes", "smb_app_state_sync", "history"})
+
+
+class _Metadata(msgspec.Struct):
+    display_phone_number: str = ""
 
 
 class _Value(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     display_phone_number: str = ""
     event: str = ""
 
@@ -26,16 +33,21 @@ _DECODER = msgspec.json.Decoder(_Change)
 def told(event: AccountChanged) -> tuple[str, int] | None:
     """(digits of the display number, messages a second) where the webhook says so.
 
-    Meta names the level, not the figure, and has only ever raised it.
+    Meta names the level, not the figure, and has only ever raised it; beside the WhatsApp Business app it is fixed.
     """
-    if event.field != QUALITY:
+    if event.field != QUALITY and event.field not in COEXISTENCE:
         return None
     try:
         value = _DECODER.decode(bytes(event.raw)).value
     except msgspec.DecodeError:
         return None
-    display = digits(value.display_phone_number)
-    return (display, HIGHEST_PER_SECOND) if value.event == UPGRADED and display else None
+    if event.field in COEXISTENCE:
+        found = digits(value.metadata.display_phone_number), COEXISTENCE_PER_SECOND
+    elif value.event == UPGRADED:
+        found = digits(value.display_phone_number), HIGHEST_PER_SECOND
+    else:
+        return None
+    return found if found[0] else None
 
 
 def digits(display: str) -> str:

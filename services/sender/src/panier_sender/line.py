@@ -21,7 +21,8 @@ class Entry(msgspec.Struct, frozen=True):
     `attempt` counts claims, so that a late result is known as one; `failures` counts refusals. `proof` is the
     wamid that a status told before the call's own answer did. `rank` is that of the lane, or of a better one
     behind it: who waits for an answer does not wait for reminders of others. `template` is the JSON of the call
-    that says the same outside the 24-hour window, empty without one.
+    that says the same outside the 24-hour window, empty without one. `undelivered` is the wamid under which Meta took
+    the message that this template says again: what is told of that one says nothing of this one.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
     proof: str = ""
     rank: int = 0
     template: str = ""
+    undelivered: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -19,14 +19,15 @@ from panier_common.contracts.events import (
 from panier_common.effects import Effect
 from panier_common.event import Received
 from panier_common.postgres import Connection
+from panier_common.read_progress import Progress
 from panier_common.topics import ACCOUNT, DELIVERY, INBOUND, OUTBOUND
 
 from panier_sender import db, limits, metrics, offers
 from panier_sender.dispatch import Dispatcher
 from panier_sender.handlers import FAILED, decide
-from panier_sender.happenings import HAPPENINGS, CallFinished, DelayDue, DoubtDue, MessageReturned, WorkDue
+from panier_sender.happenings import HAPPENINGS, CallFinished, DelayDue, DoubtDue, MessageReturned, SweepDue, WorkDue
 from panier_sender.hearing import Hearing, hear
-from panier_sender.journal import InDoubt, Journal, Progress
+from panier_sender.journal import InDoubt, Journal, Sent
 from panier_sender.pacing import Pacing
 from panier_sender.receipts import Receipts
 
@@ -44,9 +45,9 @@ class Told:
 
 
 class ReadsDelivery(Protocol):
-    """Says how far a topic of the loop was read: the runner."""
+    """Says how far topics of the loop were read: the runner."""
 
-    def progress(self, topic: str, partition: int) -> tuple[datetime | None, bool]: ...
+    async def progress(self, topics: Collection[str], homes: Collection[int]) -> Mapping[tuple[str, int], Progress]: ...
 
 
 class Numbers:
@@ -102,10 +103,16 @@ class Numbers:
         homes = {record.partition for record in records}
         events = [record.event for record in records]
         statuses = [e for e in events if isinstance(e, DeliveryChanged) and e.message_id]
-        own = (MessageRequested, CallFinished, DoubtDue, DelayDue, WorkDue, MessageReturned)
-        conversations = {e.conversation for e in events if isinstance(e, own) and e.conversation}
-        conversations |= {one for e in events if isinstance(e, RecipientErased) for one in e.conversations}
+        failed = [e.message_id for e in statuses if e.status == FAILED]
+        if failed:
+            journal.sent = await db.load_sent(connection, failed)
+        conversations = concerned(events, journal.sent.values())
         journal.looked_at = self._numbers_to_look_at(journal, homes, events)
+        journal.unseen = {
+            record.event.phone_number_id: record.partition
+            for record in records
+            if isinstance(record.event, WorkDue) and record.event.phone_number_id not in journal.looked_at
+        }
         entries = await db.load_lines(
             connection, sorted(conversations), [e.message_id for e in statuses], journal.looked_at
         )
@@ -113,11 +120,11 @@ class Numbers:
         conversations |= journal.lines.keys()
         if conversations:
             journal.windows = await db.load_windows(connection, conversations)
-        failed = [e.message_id for e in statuses if e.status == FAILED]
-        if failed:
-            journal.sent = await db.load_sent(connection, failed)
+        if any(isinstance(e, SweepDue) for e in events):
+            journal.more_to_forget = await db.forget_old(connection, sorted(homes))
         if self.runner is not None and any(isinstance(e, DoubtDue) for e in events):
-            journal.progress = {home: Progress(*self.runner.progress(DELIVERY.name, home)) for home in homes}
+            read = await self.runner.progress([DELIVERY.name], homes)
+            journal.progress = {home: progress for (_, home), progress in read.items()}
         return journal
 
     def _numbers_to_look_at(self, journal: Journal, homes: set[int], events: Sequence[object]) -> dict[str, int]:
@@ -145,7 +152,7 @@ class Numbers:
         self._dispatcher.start(claims, journal.taken_at)
 
     def _note_backlog(self, journal: Journal) -> None:
-        left = journal.left_ready()
+        left = journal.unseen | journal.left_ready()  # whose number is held is to be looked at when it is not
         found = Counter(entry.phone_number_id for entry in journal.loaded.values())
         homes = {entry.phone_number_id: entry.home for entry in journal.loaded.values()}
         for number, limit in journal.looked_at.items():
@@ -164,8 +171,21 @@ class Numbers:
 
     async def _release(self, homes: Sequence[int]) -> None:
         self._pacing.close(homes)
-        await self._dispatcher.release(homes)
-        self._pacing.forget(homes)
+        try:
+            await self._dispatcher.release(homes)
+        finally:  # also when the time for it is over
+            self._pacing.forget(homes)
+
+
+def concerned(events: Sequence[object], sent: Iterable[Sent]) -> set[str]:
+    """Whose lines and windows a batch needs, beside those of messages that are told of by their id and of ready ones.
+
+    A message that Meta took may still turn out to be undelivered: its template joins the customer's line.
+    """
+    own = (MessageRequested, CallFinished, DoubtDue, DelayDue, WorkDue, MessageReturned)
+    found = {e.conversation for e in events if isinstance(e, own) and e.conversation}
+    found |= {one for e in events if isinstance(e, RecipientErased) for one in e.conversations}
+    return found | {one.conversation for one in sent}
 
 
 class Windows:

@@ -117,8 +117,8 @@ class Budget:
 class Pacing:
     """What is known between batches. Changes only when a batch is committed, or a home comes and goes.
 
-    `limit_of` says how many messages a second a number may send. Nothing is claimed before it `may_begin`:
-    without shops no number has a token.
+    `limit_of` says how many messages a second a number may send, `worth` how many claims can be called in time.
+    Nothing is claimed before it `may_begin`: without shops no number has a token.
     """
 
     def __init__(
@@ -127,11 +127,13 @@ class Pacing:
         number_limit: int,
         limit_of: Callable[[str], float] = lambda number: DEFAULT_PER_SECOND,
         may_begin: Callable[[], bool] = lambda: True,
+        worth: Callable[[], int] = lambda: 1_000_000,
     ) -> None:
         self._claims_limit = claims_limit
         self._number_limit = number_limit
         self._limit_of = limit_of
         self._may_begin = may_begin
+        self._worth = worth
         self._claimed: dict[str, tuple[int, str]] = {}
         self._of_number: Counter[str] = Counter()
         self._pairs: dict[str, float] = {}
@@ -143,18 +145,25 @@ class Pacing:
 
     def budget(self) -> Budget:
         return Budget(
-            self._claims_limit - len(self._claimed) if self._may_begin() else 0,
+            self._most() - len(self._claimed) if self._may_begin() else 0,
             min(self._number_limit, self._fair_share()),
             self._ahead,
             self._pairs,
             claimed=Counter(self._of_number),
-            holds=dict(self.holds),
+            holds={number: self._with_probe_alive(hold) for number, hold in self.holds.items()},
             closed=self._closed,
         )
 
+    def _with_probe_alive(self, hold: Hold) -> Hold:
+        """A probe whose home went finds nothing out any more: another one may follow when the number comes back."""
+        return hold if hold.probe in self._claimed else msgspec.structs.replace(hold, probe=None)
+
+    def _most(self) -> int:
+        return min(self._claims_limit, self._worth())
+
     def _fair_share(self) -> int:
         """Numbers that share the process share its claims, whoever asked first."""
-        return max(1, self._claims_limit // max(1, len(self._of_number.keys() | self.backlog.keys())))
+        return max(1, self._most() // max(1, len(self._of_number.keys() | self.backlog.keys())))
 
     def _ahead(self, number: str) -> int:
         return max(2, int(self._limit_of(number) * CLAIMED_AHEAD_SECONDS))
@@ -166,6 +175,8 @@ class Pacing:
         for message_id in ended:
             self._drop(message_id)
         for message_id, home, number in claims:
+            if home in self._closed:
+                continue  # given up while the batch was decided: nobody here hears what becomes of it
             self._claimed[message_id] = (home, number)
             self._of_number[number] += 1
         for number in budget.touched:

@@ -23,6 +23,10 @@ RECOVERY_SECONDS = 60.0
 OUR_SHARE = 0.5
 
 FIRST_CALLS = 8
+# So many rounds of calls begin while there is time for them, if Meta answers within a second.
+CLAIMED_ROUNDS = 3
+# Meta answers in some tenths of a second; longer, and calls wait for each other somewhere.
+QUICK_SECONDS = 1.0
 PAUSE_SECONDS = 4.0
 
 PAIR_SECONDS = 6.0
@@ -93,17 +97,28 @@ class Pace(msgspec.Struct):
 
 
 class Opening(msgspec.Struct):
-    """How many calls may be in flight: few at first, one more with every answer, so that connections open in turn.
+    """How many calls may be in flight: `most` at most, few at first, so that connections open in turn.
 
-    A thousand handshakes at once would all take too long, and be begun again. `most` is the end of it.
+    A thousand handshakes at once would all take too long, and be begun again. And whoever answers ever later still
+    reads each call that was given up: more of them at once would only come late, and then twice. So a quick answer
+    makes room for one more, a round of slow ones for one, and a call without an answer halves it. Of answers lost by
+    chance, a share p of all, it bears 2/p at once.
     """
 
     most: int
-    allowed: int = FIRST_CALLS
+    allowed: float = FIRST_CALLS
     quiet_since: float = 0.0
 
-    def answered(self) -> None:
-        self.allowed = min(self.most, self.allowed + 1)
+    def claims(self) -> int:
+        """How many messages are worth claiming: more would be given back uncalled."""
+        return CLAIMED_ROUNDS * int(self.allowed)
+
+    def answered(self, seconds: float) -> None:
+        more = 1.0 if seconds < QUICK_SECONDS else 1.0 / self.allowed
+        self.allowed = min(self.most, self.allowed + more)
+
+    def unanswered(self) -> None:
+        self.allowed = max(FIRST_CALLS, self.allowed / 2)
 
     def unreached(self) -> None:
         self.allowed = FIRST_CALLS
@@ -114,7 +129,7 @@ class Opening(msgspec.Struct):
             self.quiet_since = now
         elif now - self.quiet_since > PAUSE_SECONDS:
             self.allowed = FIRST_CALLS
-        return min(self.allowed, self.most) - in_flight
+        return min(int(self.allowed), self.most) - in_flight
 
 
 def pair_wait(paid_at: float, now: float) -> float:

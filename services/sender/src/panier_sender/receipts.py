@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
+import structlog
+from panier_common.dead_letters import reason_of
+
 from panier_sender import metrics
 from panier_sender.graph import Graph
 from panier_sender.hearing import Receipt
@@ -15,6 +18,8 @@ QUEUE_LIMIT = 500
 GOOD_FOR_SECONDS = 1.0
 TIMEOUT_SECONDS = 3.0
 WORKERS = 4
+
+log = structlog.get_logger()
 
 
 class Receipts:
@@ -40,10 +45,18 @@ class Receipts:
     async def _work(self) -> None:
         while True:
             since, receipt = await self._queue.get()
-            token = self._tokens.of(receipt.phone_number_id)
-            if token is None or time.monotonic() - since > GOOD_FOR_SECONDS:
-                metrics.RECEIPTS.add(1, {"outcome": "dropped"})
-                continue
-            body = read_body(receipt.wamid, typing=receipt.typing)
-            done = await self._graph.mark_read(receipt.phone_number_id, token, body, TIMEOUT_SECONDS)
-            metrics.RECEIPTS.add(1, {"outcome": "taken" if done else "refused"})
+            try:
+                outcome = await self._mark(since, receipt)
+            except Exception as error:  # a message that is not marked read is not worth the process
+                outcome = "refused"
+                log.error("a message was not marked read", number=receipt.phone_number_id, fault=reason_of(error))
+            metrics.RECEIPTS.add(1, {"outcome": outcome})
+
+    async def _mark(self, since: float, receipt: Receipt) -> str:
+        """What came of it."""
+        token = self._tokens.of(receipt.phone_number_id)
+        if token is None or time.monotonic() - since > GOOD_FOR_SECONDS:
+            return "dropped"
+        body = read_body(receipt.wamid, typing=receipt.typing)
+        done = await self._graph.mark_read(receipt.phone_number_id, token, body, TIMEOUT_SECONDS)
+        return "taken" if done else "refused"

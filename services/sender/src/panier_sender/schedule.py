@@ -129,6 +129,13 @@ class Schedule(Generic[M]):
         """How many messages a second each number sends at most."""
         return {number: queue.pace.rate(now) for number, queue in self._queues.items()}
 
+    def waits(self, now: float) -> dict[str, float]:
+        """How many seconds one more message of each number would wait for its turn: none while it has tokens left."""
+        return {
+            number: max(0.0, queue.pace.free_at(now) - now + queue.count / queue.pace.rate(now))
+            for number, queue in self._queues.items()
+        }
+
     def refresh(self) -> None:
         """Take over what changed in the numbers' limits."""
         for number, queue in self._queues.items():

@@ -1,7 +1,7 @@
 """What the sender is told by its environment."""
 
 from panier_common.settings import DatabaseSettings
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import SettingsConfigDict
 
 from panier_sender.journal import InDoubt
@@ -9,7 +9,7 @@ from panier_sender.rates import DEFAULT_PER_SECOND, HIGHEST_PER_SECOND
 
 
 class SenderSettings(DatabaseSettings):
-    """Tokens are not among them: each number's shop names the variable (or `<NAME>_FILE`) that holds its own."""
+    """Tokens are not among them: each number's shop names the variable, or the file, that holds its own."""
 
     model_config = SettingsConfigDict(env_prefix="PANIER_SENDER_")
 
@@ -21,10 +21,15 @@ class SenderSettings(DatabaseSettings):
     graph_version: str = Field(
         default="v26.0", description="Version of the Graph API.", validation_alias="PANIER_GRAPH_VERSION"
     )
+    tokens_folder: DirectoryPath | None = Field(
+        default=None,
+        description="Folder with the access tokens, each in a file that has the name of its variable. Read anew every "
+        "5 s: a new token, or a new shop's, needs no restart.",
+    )
     claim_seconds: float = Field(
         default=5.0,
         gt=0,
-        description="How long a claimed message may be called: its call has what is left of this as time-out.",
+        description="How long a claimed message may be called: begun in the first half, with what is left as time-out.",
     )
     doubt_seconds: float = Field(
         default=20.0,

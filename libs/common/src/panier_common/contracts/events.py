@@ -31,7 +31,10 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MessageReceived(Event, frozen=True):
-    """A customer's message. `raw` is Meta's own JSON of it; `shop` is None for a number of no shop."""
+    """A customer's message. `raw` is Meta's own JSON of it; `shop` is None for a number of no shop.
+
+    With `group_id` it was said in a group chat: kept, answered by nobody, and no reason to write to the customer.
+    """
 
     ce_type: ClassVar[str] = "panier.message.received.v1"
     conversation: str
@@ -44,6 +47,7 @@ class MessageReceived(Event, frozen=True):
     context: Context | None = None
     parent_user_id: str | None = None
     raw: msgspec.Raw = msgspec.field(default_factory=_nothing)
+    group_id: str | None = None
 
 
 class DeliveryError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -309,6 +313,8 @@ class OrderStatusChanged(Event, frozen=True):
 
 
 class OrderRefunded(Event, frozen=True):
+    """What was paid is given back. `sold_minor` and `lines` are as in OrderCancelled, of an order that nobody paid."""
+
     ce_type: ClassVar[str] = "panier.order.refunded.v1"
     conversation: str
     shop: str
@@ -316,6 +322,8 @@ class OrderRefunded(Event, frozen=True):
     currency: str
     refunded_minor: int
     at: datetime
+    sold_minor: int = 0
+    lines: tuple[Line, ...] = ()
 
 
 class StockReserved(Event, frozen=True):

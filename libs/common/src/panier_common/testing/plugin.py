@@ -34,6 +34,15 @@ _allowed_hosts: set[str] = set()
 _EXTENSIONS = {"panier_catalog": ("pg_trgm", "unaccent")}
 
 
+def pytest_configure() -> None:
+    """No example of a rule fails for the time it took: on a busy machine any may be held up."""
+    with contextlib.suppress(ImportError):
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("panier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("panier")
+
+
 def _allow(host: str) -> None:
     """Let tests reach an engine that was given by a setting and lives on another machine."""
     with contextlib.suppress(OSError):
