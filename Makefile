@@ -34,14 +34,11 @@ demo: setup ## start the stack, play one purchase through it, show the chat, its
 	@exec ./panier demo
 
 test: setup ## run every test but those of `make check`
-	@# Groups two at a time, each with engines of its own: one of stories, which wait, beside one that computes. With
-	@# three a run took two minutes less, and one test failed in one of two runs; why is not known.
-	@printf '%s\n' "stack or browser:$(LONG)" $(firstword $(PACKAGES)) "stack or browser:$(STORIES)" \
+	@# A group of stories, which wait, beside one that computes. With three at a time a run took two minutes less, and
+	@# one test failed in one of two runs; why is not known.
+	@$(BIN)/python tests/groups.py "stack or browser:$(LONG)" $(firstword $(PACKAGES)) "stack or browser:$(STORIES)" \
 		$(wordlist 2,4,$(PACKAGES)) "stack:$(PROOF_TEST)" "stack or browser:tests/deploy bench simulator" \
-		$(wordlist 5,99,$(PACKAGES)) tests/integration | xargs -P 2 -I GROUP sh -c ' \
-		case "GROUP" in *:*) of="GROUP" ;; *) of="not stack and not browser:GROUP" ;; esac; \
-		told=$$($(BIN)/pytest -q -m "$${of%%:*}" $${of#*:} 2>&1); failed=$$?; \
-		printf "%s:\n%s\n" "$$of" "$$told"; exit $$failed'
+		$(wordlist 5,99,$(PACKAGES)) tests/integration
 
 check: static structure ## formatting, lint, types, architecture, manifests, generated files (-j2: side by side)
 

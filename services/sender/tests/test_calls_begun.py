@@ -153,17 +153,6 @@ async def test_on_the_wire(loopback, stalls):
     assert most > (20 if stalls else 60), "the machine did not send: nothing was tried"
 
 
-async def test_a_pace_too_high_is_found(loopback, monkeypatch):
-    monkeypatch.setattr("panier_sender.rates.USED_SHARE", 2.0)
-    assert await most_begun(loopback, 200, stalls=False) > 200
-
-
-async def test_catching_up_is_found(loopback, monkeypatch):
-    """With what was late caught up at once, a process that is held up breaks the limit."""
-    monkeypatch.setattr("panier_sender.rates.LATE_SECONDS", 1.0)
-    assert await most_begun(loopback, 200, stalls=True) > 200
-
-
 def test_a_call_that_begins_late_is_paid_for_from_then_on():
     pace = Pace(80)
     pace.take(0.0)

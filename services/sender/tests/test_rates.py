@@ -59,6 +59,15 @@ def test_uses_nearly_all_of_the_limit(limit):
     assert most_in_a_second(went) <= limit
 
 
+@pytest.mark.parametrize(("rule", "broken"), [("USED_SHARE", 2.0), ("LATE_SECONDS", 1.0)])
+def test_a_pace_too_high_and_catching_up_are_found(monkeypatch, rule, broken):
+    """A process that is held up for 0.15 s every 0.36 s: with either rule broken a second sees more than the limit."""
+    looks = [n / 250 for n in range(1000) if n % 90 < 52]
+    assert most_in_a_second(sent_when_free(Pace(200), looks)) <= 200
+    monkeypatch.setattr(f"panier_sender.rates.{rule}", broken)
+    assert most_in_a_second(sent_when_free(Pace(200), looks)) > 200
+
+
 @pytest.mark.parametrize(("limit", "at_once"), [(1, 1), (COEXISTENCE_PER_SECOND, 1), (DEFAULT_PER_SECOND, 2)])
 def test_after_a_pause_or_a_stall_one_or_two_go_at_once(limit, at_once):
     pace = Pace(limit)
