@@ -149,6 +149,32 @@ async def test_a_connection_that_is_to_close_is_closed(connection: Connection, s
     assert await connection.at_end()
 
 
+async def test_only_a_connection_that_nobody_uses_is_closed(
+    door: Any, monkeypatch: pytest.MonkeyPatch, sign: Any, make_webhook: Any
+) -> None:
+    """After uvicorn's five seconds; what is used meanwhile, or has half of a request, is not."""
+    monkeypatch.setattr("panier_common.connections.LOOKS", 100)
+    address = urlsplit(door.url)
+    idle, used, begun = [Connection(*await asyncio.open_connection(address.hostname, address.port)) for _ in range(3)]
+    bodies = [make_webhook(text(f"wamid.rests.{n}")) for n in range(30)]
+    for connection in (idle, used, begun):
+        connection.send(request(body := bodies.pop(), sign(body)))
+        assert (await connection.answer())[0] == 200
+    whole = request(body := bodies.pop(), sign(body))
+    begun.send(whole[:50])
+    ended = asyncio.create_task(idle.at_end())
+    while not ended.done():
+        used.send(request(body := bodies.pop(), sign(body)))
+        assert (await used.answer())[0] == 200
+        await asyncio.wait({ended}, timeout=1)
+    assert ended.result()
+    begun.send(whole[50:])
+    assert (await begun.answer())[0] == 200
+    for connection in (idle, used, begun):
+        connection.close()
+    await door.records(30 - len(bodies))
+
+
 async def test_one_who_does_not_wait_for_the_answer_costs_nothing(
     door: Any, connection: Connection, taken: list[bytes], sign: Any, make_webhook: Any
 ) -> None:

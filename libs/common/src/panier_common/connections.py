@@ -41,6 +41,7 @@ class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection within bounds; `bounded` makes the class of a door."""
 
     bounds: Bounds
+    rests_since: float | None = None  # set by a connection that sets no timer between two requests, as uvicorn does
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -114,6 +115,15 @@ class BoundedConnection(HttpToolsProtocol):
             return
         elif self._reading_since is not None and now - self._reading_since >= self.bounds.request_seconds:
             self._refuse(408)
+        elif self._rests(now):
+            self.transport.close()
+
+    def _rests(self, now: float) -> bool:
+        """Whether no request has come for as long as uvicorn waits for one, and no timer of its own looks for that."""
+        if self.rests_since is None or self._reading_since is not None or self.timeout_keep_alive_task is not None:
+            return False
+        answering = self.cycle is not None and not self.cycle.response_complete
+        return not answering and now - self.rests_since >= self.timeout_keep_alive
 
     def _refuse(self, status: int) -> None:
         """Answer by ourselves, if nothing was answered yet, and end the connection a little later."""

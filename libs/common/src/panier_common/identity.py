@@ -5,7 +5,7 @@ import re
 from panier_common.contracts.events import Customer
 
 # Meta: two letters of a country, a dot, perhaps `ENT.` for a parent, up to 128 letters and digits (May 2026).
-_USER_ID = re.compile(r"^[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}$")
+_USER_ID = re.compile(r"^[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}\Z")
 
 
 def is_user_id(text: str) -> bool:

@@ -7,7 +7,7 @@ still JSON of Meta's: the change, the entry, the body. Nothing of one part costs
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -24,12 +24,13 @@ from panier_common.contracts.events import (
 from panier_common.event import inbound_id, name_based_id, without_context
 from panier_common.identity import conversation_of, customer_key
 
-from panier_ingest.customer import Contact, Sender, contact_of, ids_of, lone_contact, sender_of
-from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, part, text
+from panier_ingest.customer import Sender, contact_of, ids_of, lone_contact, sender_of
+from panier_ingest.fields import ANYTHING, ID_LIMIT, OBJECT, Fields, identifier, moment, part, text, word
 from panier_ingest.identity import Identified, identify, updated
 from panier_ingest.links import Links
 from panier_ingest.repair import repaired
 from panier_ingest.translate import content_of, context_of, error_code
+from panier_ingest.usual import NOT_READABLE, envelope_of, message_of
 
 Shops = Mapping[str, ShopConfigured]
 
@@ -40,36 +41,8 @@ USER_ID_UPDATE = "user_id_update"
 _UNDERSTOOD = frozenset({"messaging_product", "metadata", "contacts", "messages", "statuses"})
 
 
-class _Value(msgspec.Struct, forbid_unknown_fields=True):
-    metadata: dict[str, Any]
-    messaging_product: str = ""
-    contacts: list[dict[str, Any]] = []
-    messages: list[Raw] = []
-    statuses: list[Raw] = []
-
-
-class _Change(msgspec.Struct, forbid_unknown_fields=True):
-    value: _Value
-    field: Literal["messages"]
-
-
-class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    changes: list[_Change]
-    id: str = ""
-    time: int = 0
-
-
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    """A webhook as it nearly always is: nothing but messages and statuses of shops' numbers."""
-
-    entry: list[_Entry]
-    object: str = ""
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
 _PARTS = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
-_NOT_READABLE = (msgspec.DecodeError, RecursionError, ValueError)
 
 
 class NotAnObject(ValueError):  # noqa: N818 - a condition of the body, named as the door answers it
@@ -150,9 +123,8 @@ def _usual(body: bytes, context: _Context) -> list[Update] | None:
 
     Only a shortcut: the careful way gives the same updates (a test compares them).
     """
-    try:
-        envelope = _ENVELOPE.decode(body)
-    except _NOT_READABLE:
+    envelope = envelope_of(body)
+    if envelope is None:
         return None
     updates: list[Update] = []
     for entry in envelope.entry:
@@ -160,11 +132,10 @@ def _usual(body: bytes, context: _Context) -> list[Update] | None:
             return None
         for change in entry.changes:
             value = change.value
-            number = identifier(value.metadata, "phone_number_id")
+            number = word(value.metadata.phone_number_id)
             if number is None or not (value.messages or value.statuses):
                 return None
-            contacts = [contact_of(contact) for contact in value.contacts]
-            found = _updates(number, value.messages, value.statuses, contacts, context)
+            found = _updates(number, value.messages, value.statuses, value.contacts, context)
             if len(found) < len(value.messages) + len(value.statuses):
                 return None
             updates += found
@@ -172,11 +143,7 @@ def _usual(body: bytes, context: _Context) -> list[Update] | None:
 
 
 def _updates(
-    number: str,
-    messages: Sequence[Raw],
-    statuses: Sequence[Raw],
-    contacts: Sequence[Contact],
-    context: _Context,
+    number: str, messages: Sequence[Raw], statuses: Sequence[Raw], contacts: Sequence[Raw], context: _Context
 ) -> list[Update]:
     """The messages and statuses of one number that can be read."""
     shop = context.shops.get(number)
@@ -211,7 +178,7 @@ def _of_change(raw: Raw, account: str, at: datetime, context: _Context) -> list[
     messages, statuses = _list(value.get("messages")), _list(value.get("statuses"))
     updates: list[Update] = []
     if number is not None:
-        updates += _updates(number, messages or (), statuses or (), _contacts(value.get("contacts")), context)
+        updates += _updates(number, messages or (), statuses or (), _list(value.get("contacts")) or (), context)
     if field == USER_ID_UPDATE:
         _note_new_user_ids(_object(parts.get("value")) or {}, at, context)
     due = sum(len(read) for read in (messages, statuses) if read is not None)
@@ -222,16 +189,37 @@ def _of_change(raw: Raw, account: str, at: datetime, context: _Context) -> list[
     return updates
 
 
-def _messages(raws: Sequence[Raw], contacts: Sequence[Contact], place: _Place) -> list[Update]:
+def _messages(raws: Sequence[Raw], contacts: Sequence[Raw], place: _Place) -> list[Update]:
+    if len(raws) == len(contacts) == 1:
+        update = _usual_message(raws[0], contacts[0], place)
+        if update is not None:
+            return [update]
+    shown = [contact_of(fields) for fields in map(_object, contacts) if fields is not None]
     read = [(raw, _object(raw)) for raw in raws]
-    lone = lone_contact([fields for _, fields in read if fields is not None], contacts)
+    lone = lone_contact([fields for _, fields in read if fields is not None], shown)
     updates = []
     for raw, fields in read:
-        sender = sender_of(fields, contacts, lone) if fields is not None else None
+        sender = sender_of(fields, shown, lone) if fields is not None else None
         update = _message(raw, fields, sender, place) if fields is not None and sender is not None else None
         if update is not None:
             updates.append(update)
     return updates
+
+
+def _usual_message(raw: Raw, contact: Raw, place: _Place) -> Update | None:
+    """A message alone with its sender's contact, None when one of them is unlike most."""
+    found = message_of(raw, contact) if len(memoryview(raw)) <= CONTENT_LIMIT else None
+    if found is None:
+        return None
+    message, sender = found
+    wamid, words = word(message.id), message.words
+    if wamid is None:
+        return None
+    at = moment(message.timestamp, place.now)
+    if words is not None:
+        return _received(raw, wamid, at, sender, m.Text(words), None, None, place)
+    fields = _object(raw)
+    return _received(raw, wamid, at, sender, content_of(fields), context_of(fields), None, place) if fields else None
 
 
 def _message(raw: Raw, fields: Fields, sender: Sender, place: _Place) -> Update | None:
@@ -241,28 +229,41 @@ def _message(raw: Raw, fields: Fields, sender: Sender, place: _Place) -> Update 
     small = len(memoryview(raw)) <= CONTENT_LIMIT
     at = moment(fields.get("timestamp"), place.now)
     content = content_of(fields) if small else m.Unknown(identifier(fields, "type") or UNKNOWN)
-    if place.shop is None:
-        whose = _as_shown(sender.customer)  # nobody answers there: nothing of it needs to stay together
-    else:
-        whose = identify(place.context.links, place.phone_number_id, sender.customer, content, at)
+    return _received(raw, wamid, at, sender, content, context_of(fields), identifier(fields, "group_id"), place)
+
+
+def _received(
+    raw: Raw,
+    wamid: str,
+    at: datetime,
+    sender: Sender,
+    content: m.Content,
+    about: m.Context | None,
+    group_id: str | None,
+    place: _Place,
+) -> Update | None:
+    number, customer = place.phone_number_id, sender.customer
+    links = place.context.links if place.shop is not None else None
+    # Where nobody answers nothing of it needs to stay together.
+    whose = identify(links, number, customer, content, at) if links is not None else _as_shown(customer)
     if whose is None:
         return None
     if whose.linked or whose.merged:
         _note(whose, place.context)
     event = MessageReceived(
-        conversation=conversation_of(place.phone_number_id, whose.customer),
-        phone_number_id=place.phone_number_id,
-        customer=sender.customer,
-        wamid=wamid,
-        at=at,
-        content=content,
-        shop=place.shop,
-        context=context_of(fields),
-        parent_user_id=sender.parent_user_id,
-        raw=raw,
-        group_id=identifier(fields, "group_id"),
+        conversation_of(number, whose.customer),
+        number,
+        customer,
+        wamid,
+        at,
+        content,
+        place.shop,
+        about,
+        sender.parent_user_id,
+        raw,
+        group_id,
     )
-    return Update(event, inbound_id(place.phone_number_id, wamid), at)
+    return Update(event, inbound_id(number, wamid), at)
 
 
 def _status(raw: Raw, place: _Place) -> Update | None:
@@ -332,34 +333,29 @@ def _account_change(account: str, field: str, raw: Raw | bytes, at: datetime, no
     return Update(event, inbound_id(account, f"{field}:{digest}", told), at)
 
 
-def _contacts(raw: Raw | None) -> list[Contact]:
-    given = _any(raw)
-    return [contact_of(c) for c in given if isinstance(c, dict)] if isinstance(given, list) else []
-
-
 def _object(raw: Raw | None) -> Fields | None:
     try:
         return OBJECT.decode(raw) if raw is not None else None
-    except _NOT_READABLE:
+    except NOT_READABLE:
         return None
 
 
 def _parts(raw: Raw | None) -> dict[str, Raw] | None:
     try:
         return _PARTS.decode(raw) if raw is not None else None
-    except _NOT_READABLE:
+    except NOT_READABLE:
         return None
 
 
 def _list(raw: Raw | None) -> list[Raw] | None:
     try:
         return _LIST.decode(raw) if raw is not None else None
-    except _NOT_READABLE:
+    except NOT_READABLE:
         return None
 
 
 def _any(raw: Raw | None) -> Any:
     try:
         return ANYTHING.decode(raw) if raw is not None else None
-    except _NOT_READABLE:
+    except NOT_READABLE:
         return None

@@ -56,7 +56,10 @@ class Links:
         self._next[one], self._next[other] = self._next[other], self._next[one]
 
     def __contains__(self, node: str) -> bool:
-        return self._find(node.encode())[1] >= 0
+        text, slots = node.encode(), self._slots
+        if not slots[hash(text) & (len(slots) - 1)]:
+            return False  # nearly always
+        return self._find(text)[1] >= 0
 
     def are_one(self, first: str, second: str) -> bool:
         one, other = self._find(first.encode())[1], self._find(second.encode())[1]

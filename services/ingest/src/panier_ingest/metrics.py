@@ -5,11 +5,13 @@ Labels are our own words (topics, kinds, statuses), never anything that came in.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from panier_common.contracts.events import Event, MessageReceived
+from panier_common.contracts.inbound import Content
 from panier_common.conventions import BY_NAME
 
 WEBHOOKS: Final = "panier.ingest.webhooks"
@@ -40,11 +42,16 @@ def payment_answered(status: int) -> None:
 def update_kept(event: Event) -> None:
     """By kind of message or of event; a message to a number of no shop is counted besides."""
     if isinstance(event, MessageReceived):
-        _updates[str(event.content.__struct_config__.tag)] += 1
+        _updates[_kind_of(type(event.content))] += 1
         if event.shop is None:
             _strangers[""] += 1
     else:
         _updates[event.ce_type] += 1
+
+
+@cache
+def _kind_of(content: type[Content]) -> str:
+    return str(content.__struct_config__.tag)
 
 
 def published(topic: str, records: int, seconds: float) -> None:

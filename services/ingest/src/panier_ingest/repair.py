@@ -20,7 +20,7 @@ def repaired(body: bytes) -> bytes:
     """The body without U+0000, lone surrogates and broken UTF-8; the same object when it has none."""
     if not body.isascii():
         body = _as_utf8(body)
-    if _SUSPECT.search(body) is None:
+    if b"\\" not in body or _SUSPECT.search(body) is None:
         return body
     return _ESCAPES.sub(lambda match: match[1] or _REPLACEMENT, body)
 

@@ -49,6 +49,8 @@ class Shortcut(HttpToolsProtocol):
 
     # The usual answer, and the headers that it has: uvicorn makes new ones every second.
     _last: ClassVar[tuple[object, bytes]] = (None, b"")
+    # Since when there is nothing to do: `BoundedConnection` looks at it and spares a timer for each request.
+    rests_since: float | None = None
 
     def on_headers_complete(self) -> None:
         headers = dict(self.headers) if self.url == _URL else {}
@@ -87,7 +89,11 @@ class Shortcut(HttpToolsProtocol):
         self.transport.write(self._taken() if usual else self._written(status, webhook.keep_alive))
         if not webhook.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if usual and not self.pipeline:
+            self.server_state.total_requests += 1
+            self.rests_since = self.loop.time()
+        else:
+            self.on_response_complete()
 
     def _taken(self) -> bytes:
         headers, written = Shortcut._last
