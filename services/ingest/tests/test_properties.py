@@ -117,25 +117,73 @@ def test_most_messages_of_today_are_read_the_short_way(webhooks: dict[str, bytes
     assert any(one is not None and one[0].words is not None for one in found)
 
 
+def careful(body: bytes) -> list[envelope.Update]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(envelope, "_usual", lambda *_: None)
+        patch.setattr(envelope, "_usual_message", lambda *_: None)
+        return updates_of(body, {}, NOW)
+
+
+def check_both_ways_agree(document: Any) -> None:
+    body = json.dumps(document).encode()
+    found, expected = updates_of(body, {}, NOW), careful(body)
+    assert [(one.id, one.at, encode(one.event)) for one in found] == [
+        (one.id, one.at, encode(one.event)) for one in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "more"),
+    [
+        ("messages", {"group_id": "G.1"}),
+        ("messages", {"from_parent_user_id": "FR.ENT.1"}),
+        ("contacts", {"parent_user_id": " FR.ENT.1 "}),
+        ("messages", {"context": {"id": "wamid.before"}}),
+        ("messages", {"context": {"forwarded": True}}),
+        ("messages", {"referral": {"source_id": "ad"}}),
+        ("messages", {"type": "unsupported"}),
+        ("messages", {"text": {"body": 5}}),
+        ("messages", {"timestamp": 1750000000}),
+        ("messages", {"timestamp": "soon"}),
+        ("messages", {"id": " wamid.spaces "}),
+        ("messages", {"id": ""}),
+        ("messages", {"from": ""}),
+        ("messages", {"from": "+33 6 00 00 00 00"}),
+        ("messages", {"from_user_id": "FR.2"}),
+        ("both", {"user_id": "FR.1\n"}),
+        ("both", {"user_id": "another kind of id"}),
+        ("both", {"wa_id": "+33 6 00 00 00 00"}),
+        ("both", {"wa_id": "FR.1"}),
+        ("both", {"wa_id": "9" * 600}),
+        ("contacts", {"profile": {"name": "x" * 300}}),
+        ("contacts", {"profile": {}}),
+        ("contacts", {"profile": None}),
+    ],
+)
+def test_what_is_a_little_unusual_is_read_alike(where: str, more: dict[str, Any]) -> None:
+    message = {"from": "33600000000", "from_user_id": "FR.1", "id": "wamid.1", "timestamp": "1750000000"}
+    message |= {"type": "text", "text": {"body": "bonjour"}}
+    contact = {"wa_id": "33600000000", "user_id": "FR.1", "profile": {"name": "Anne"}}
+    value = {"metadata": {"phone_number_id": "1"}, "messages": [message], "contacts": [contact]}
+    document = {"entry": [{"changes": [{"field": "messages", "value": value}]}]}
+    check_both_ways_agree(document)
+    if where == "both":
+        contact |= more
+        message |= {"from": contact["wa_id"], "from_user_id": contact["user_id"]}
+    else:
+        (message if where == "messages" else contact).update(more)
+    check_both_ways_agree(document)
+
+
 def test_the_shortcut_gives_what_the_careful_way_gives(webhooks: dict[str, bytes]) -> None:
     documents = [json.loads(body) for body in webhooks.values()]
     documents += map(of_today, webhooks.values())
-
-    def careful(body: bytes) -> list[envelope.Update]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(envelope, "_usual", lambda *_: None)
-            patch.setattr(envelope, "_usual_message", lambda *_: None)
-            return updates_of(body, {}, NOW)
 
     @settings(max_examples=400)
     @given(st.sampled_from(documents) | mutated(documents))
     def run(document: Any) -> None:
         if isinstance(document, dict):
-            body = json.dumps(document).encode()
-            found, expected = updates_of(body, {}, NOW), careful(body)
-            assert [(one.id, one.at, encode(one.event)) for one in found] == [
-                (one.id, one.at, encode(one.event)) for one in expected
-            ]
+            check_both_ways_agree(document)
 
     run()
 
