@@ -52,12 +52,20 @@ class Shortcut(HttpToolsProtocol):
     # Since when there is nothing to do: `BoundedConnection` looks at it and spares a timer for each request.
     rests_since: float | None = None
 
+    def on_message_begin(self) -> None:
+        """What uvicorn does, but for the scope of ASGI, which is made when somebody is to see it."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         headers = dict(self.headers) if self.url == _URL else {}
         if _LENGTH in headers and self._is_usual(headers):
             self.cycle = cast("RequestResponseCycle", _Webhook(headers.get(SIGNATURE, b"")))
-        else:
-            super().on_headers_complete()
+            return
+        url, given, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += given  # the scope's own list
+        super().on_headers_complete()
 
     def _is_usual(self, headers: dict[bytes, bytes]) -> bool:
         parser = self.parser
