@@ -87,6 +87,7 @@ def test_reads_on_after_a_restore_without_loss_or_doubles(own: Stack, tmp_path: 
     eventually("everything to be read", lambda: caught_up(own), 60)
     for who, before in seen.items():
         assert words_of(who.received()[len(before) :]) == "[]", "somebody got a message twice"
+    assert own.ask("payments", "problems") == [], "a payment was read before its order was placed again"
     third = buy(own, late, "pain-campagne", 1)
     pay(own, late, third, "pay-third")
     assert second["number"] not in words_of(late.received()[len(seen[late]) :])

@@ -11,6 +11,7 @@ from panier_common.contracts import inbound as m
 from panier_common.contracts.events import MessageReceived
 from panier_common.effects import Effect, SetTimer
 from panier_common.event import Received
+from panier_common.homes import is_replaying
 from panier_common.kafka import partition_of
 from panier_common.postgres import create_pool
 from panier_common.restored import MARGIN, lift, why_in_use
@@ -86,8 +87,10 @@ async def test_reads_on_from_its_backup_without_loss_or_doubles(service, broker,
     assert await pool.fetchval("SELECT count(*) FROM already WHERE loop = $1", service.name) >= 3
     assert lifted.gaps == []
     rows = await pool.fetch("SELECT loop, partition, epoch, seq FROM home")
-    assert all(row["seq"] >= highest[row["loop"], row["partition"]] + MARGIN for row in rows)
+    assert all(row["seq"] >= highest.get((row["loop"], row["partition"]), 0) + MARGIN for row in rows)
     assert all(row["epoch"] > 1_700_000_000 for row in rows)
+    async with pool.acquire() as db:
+        assert await is_replaying(db, service.name)
 
     await say(producer, who, "new")
     async with running(service.loop(), pool, broker):
@@ -100,6 +103,8 @@ async def test_reads_on_from_its_backup_without_loss_or_doubles(service, broker,
             return told if "-:new" in told else None
 
         assert await eventually("the new one on its topic", heard) == [*said, "-:new"]
+        async with pool.acquire() as db:
+            assert not await is_replaying(db, service.name)
 
 
 async def test_of_a_long_way_back_no_record_is_left_out(service, broker, producer):

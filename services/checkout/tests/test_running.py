@@ -1,10 +1,15 @@
 """Checkout's loops and internal API on a real broker and a real database, other services played by the test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from panier_checkout.loops import payments_loop
 from panier_common.contracts import events as e
+from panier_common.kafka import Kafka
+from panier_common.restored import lift
+from panier_common.runner import Runner
 
 from .counter import Counter, eventually, opened, placed
 from .stage import SHOP
@@ -75,6 +80,41 @@ async def test_an_unpaid_order_expires_and_late_money_is_kept(kafka: str, databa
         _, shown = await counter.ask("GET", f"/orders/{order.order_id}")
         assert (shown["state"], shown["paid_minor"]) == ("expired", 0)
         assert shown["payment_problem"]["notification_id"] == late
+
+
+async def test_a_payment_waits_until_a_restored_database_has_its_order_again(kafka: str, database: Database) -> None:
+    """The order was placed after the backup, its payment had come and was not read before the disaster."""
+    url = await database("panier_checkout")
+    async with opened(kafka, url) as counter:
+        positions = await counter.pool.fetch("SELECT * FROM position")
+        async with counter.working():
+            order = await placed(counter)
+        tables = await counter.pool.fetch(
+            "SELECT format('%I', tablename) AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> $1",
+            "migration",
+        )
+        await counter.pool.execute(f"TRUNCATE {', '.join(table['name'] for table in tables)}")
+        await counter.pool.copy_records_to_table("position", records=[tuple(row) for row in positions])
+        await counter.pay(order.order_id, "n-unread")
+        await lift(url, "checkout", kafka)
+
+        payments = Runner(payments_loop(), counter.pool, Kafka(kafka))
+        paying = asyncio.create_task(payments.run())
+
+        async def waits() -> bool:
+            return "OrdersNotBack" in (payments.why_not_ready() or "")
+
+        try:
+            await eventually("the payment to wait", waits)
+            assert not await counter.pool.fetchval("SELECT count(*) FROM payment_problem")
+        finally:
+            payments.stop()
+            await paying
+        async with counter.working():
+            paid = await counter.hears(e.OrderPaid)
+            assert paid.order_id == order.order_id
+            _, problems = await counter.ask("GET", "/payment-problems")
+            assert problems == []
 
 
 async def test_refusals_are_problems_with_a_way_on(counter: Counter) -> None:

@@ -52,15 +52,29 @@ async def take_over(db: Connection, loop: str, partitions: Sequence[int]) -> dic
     )
     rows = await db.fetch(
         "UPDATE home SET epoch = epoch + 1 WHERE loop = $1 AND partition = ANY($2::int[]) "
-        "RETURNING partition, epoch, seq",
+        "RETURNING partition, epoch, seq, replays",
         loop,
         list(partitions),
     )
     restored = await already.restored_homes(db, loop, partitions)
+    restored |= {row["partition"] for row in rows if row["replays"]}
     return {
         row["partition"]: Home(row["partition"], row["epoch"], row["seq"], is_restored=row["partition"] in restored)
         for row in rows
     }
+
+
+async def replayed(db: Connection, loop: str, partitions: Sequence[int]) -> None:
+    """These restored homes are where they were before."""
+    await db.execute(
+        "UPDATE home SET replays = false WHERE loop = $1 AND partition = ANY($2::int[])", loop, list(partitions)
+    )
+
+
+async def is_replaying(db: Connection, loop: str) -> bool:
+    """Whether a restored home of the loop may still write again what it had written before."""
+    found: bool = await db.fetchval("SELECT EXISTS (SELECT FROM home WHERE loop = $1 AND replays)", loop)
+    return found
 
 
 async def lock(db: Connection, loop: str, homes: Iterable[Home]) -> dict[int, int]:

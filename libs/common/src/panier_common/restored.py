@@ -229,6 +229,7 @@ async def _write(db: Connection, service: str, known: Mapping[Home, int], found:
         records = [(loop, home, kind, id) for (loop, home), ids in by_home.items() for id in ids]
         await db.copy_records_to_table("found_already", records=records)
     await db.execute("INSERT INTO already (loop, home, kind, id) SELECT * FROM found_already ON CONFLICT DO NOTHING")
+    await db.execute("UPDATE home SET replays = (loop, partition) IN (SELECT loop, home FROM already)")
     for gap in gaps:
         await db.execute(
             "UPDATE position SET next_offset = $4 WHERE loop = $1 AND topic = $2 AND partition = $3",

@@ -309,8 +309,11 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                     if self._stop.is_set() or not set(restored) <= self._homes.keys():
                         break
                     await self._work([self._items.of_record(tp, record) for tp, record in records])
-            except (KafkaError, OSError, IllegalStateError) as error:
-                await self._wait(f"the broker does not answer ({type(error).__name__})", 2)
+                if not self._stop.is_set() and set(restored) <= self._homes.keys():
+                    async with self._pool.acquire(timeout=5) as db:
+                        await homes.replayed(db, self.loop.name, restored)
+            except (*AWAY, KafkaError, IllegalStateError) as error:
+                await self._wait(f"an engine does not answer ({type(error).__name__})", 2)
             else:
                 break
         await self._forget_ahead()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from panier_common import routing, topics
+from panier_common import homes, routing, topics
 from panier_common.batch import Loop
 from panier_common.contracts import events as e
 from panier_common.event import OWNER, Headers, Received, types_of
@@ -33,6 +33,8 @@ _WANTED = types_of(
     )
 )
 
+CONVERSATIONS = "checkout.conversations"
+
 # The steps at which money comes or goes.
 MONEY = ("paid", "refunded")
 
@@ -50,7 +52,7 @@ def conversations_loop(trade: Trade, calls: ProviderCalls) -> Loop[Desk]:
             calls.wake()
 
     return Loop(
-        name="checkout.conversations",
+        name=CONVERSATIONS,
         topics=(
             topics.INBOUND,
             topics.CART,
@@ -118,9 +120,17 @@ def payments_loop() -> Loop[Ledger]:
     )
 
 
+class OrdersNotBackError(RuntimeError):
+    """Waited out: in a restored database an order may be missing that is placed again in a moment."""
+
+
 async def load_ledger(connection: Connection, batch: Sequence[Received]) -> Ledger:
     told = [received.event for received in batch if isinstance(received.event, e.PaymentNotified)]
-    return await db.load_ledger(connection, told)
+    ledger = await db.load_ledger(connection, told)
+    strange = [one for one in told if one.order_id.lower() not in ledger.conversations]
+    if strange and await homes.is_replaying(connection, CONVERSATIONS):
+        raise OrdersNotBackError
+    return ledger
 
 
 def _count_desk(desk: Desk) -> None:
