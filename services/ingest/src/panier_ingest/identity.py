@@ -7,8 +7,8 @@ whatever may have begun under another id of it is told to be merged.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
 
+import msgspec
 from panier_common.contracts.events import ConversationMerged, Customer, CustomersLinked
 from panier_common.contracts.inbound import Content, System
 from panier_common.identity import conversation_of, is_user_id
@@ -20,7 +20,7 @@ from panier_ingest.links import Links, customer_of, phone_node
 _CHANGED = "user_changed"
 
 
-class Identified(NamedTuple):
+class Identified(msgspec.Struct, frozen=True):
     """The customer's id for conversations, links to publish, and conversations that are to be one."""
 
     customer: str

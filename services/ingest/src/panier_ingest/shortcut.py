@@ -69,21 +69,24 @@ class Shortcut(HttpToolsProtocol):
 
     def _is_usual(self, headers: dict[bytes, bytes]) -> bool:
         parser = self.parser
+        # Kept alive without a word about it is HTTP/1.1.
+        silent = b"connection" not in headers
         return (
             (self.cycle is None or self.cycle.response_complete)
             and declared(headers[_LENGTH]) <= SMALL_BYTES
             and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
+            and (silent or (parser.get_http_version() == "1.1" and not parser.should_upgrade()))
             and parser.should_keep_alive()
-            and not parser.should_upgrade()
             and not self.expect_100_continue
             and not self.flow.write_paused
         )
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
         webhook = self.cycle
-        if isinstance(webhook, _Webhook):
+        if not isinstance(webhook, _Webhook):
+            super().on_message_complete()
+        elif not webhook.response_complete:
+            webhook.more_body = False
             door = cast(Door, self.app)
             door.take(webhook.body, webhook.signature, lambda status: self._answered(webhook, status))
 

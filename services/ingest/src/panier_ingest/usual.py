@@ -106,4 +106,5 @@ def message_of(raw: Raw, contact: Raw) -> tuple[Message, Sender] | None:
     if wa_id and not (wa_id.isdecimal() and wa_id.isascii() and len(wa_id) <= ID_LIMIT):
         return None
     customer = Customer(user_id, wa_id or None, shown.profile.name[:NAME_LIMIT])
-    return message, Sender(customer, word(shown.parent_user_id))
+    parent = word(shown.parent_user_id) if shown.parent_user_id is not None else None  # nearly never
+    return message, Sender(customer, parent)
