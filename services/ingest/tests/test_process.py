@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -40,6 +41,15 @@ class Broker:
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
         os.kill(self.process.pid, number)
+
+    def halt(self) -> None:
+        """Returns when it stands still: its other threads run on until one of them has seen the signal."""
+        self.send(signal.SIGSTOP)
+        assert self.process is not None
+        threads, until = Path(f"/proc/{self.process.pid}/task"), time.monotonic() + 30
+        while any(") T " not in one.read_text() for one in threads.glob("*/stat")):
+            assert time.monotonic() < until, "the broker did not stop"
+            time.sleep(0.01)
 
     async def kill(self) -> None:
         self.send(signal.SIGCONT)
@@ -164,7 +174,7 @@ async def test_requests_in_flight_are_finished_at_sigterm(
     await ingest.until_ready(200)
     body = make_webhook(text("wamid.in-flight"))
     assert (await ingest.post(body, sign(body))).status == 200
-    broker.send(signal.SIGSTOP)
+    broker.halt()
     waiting = asyncio.create_task(ingest.post(body, sign(body)))
     try:
         # The request is in, for the connection of the next one is refused only after the signal.
@@ -200,7 +210,7 @@ async def test_a_broker_that_stops_answering_is_told_before_a_queue_grows(
 
     await ingest.until_ready(200)
     assert await post("wamid.slow.before") == 200
-    broker.send(signal.SIGSTOP)
+    broker.halt()
     try:
         first = [asyncio.create_task(post(f"wamid.slow.{n}")) for n in range(50)]
         done, _ = await asyncio.wait(first, timeout=ACKNOWLEDGE_SECONDS * 0.6)
