@@ -19,13 +19,7 @@ FAILED = 1  # pytest's code for tests that ran and failed; others say that they 
 
 
 def of(group: str) -> tuple[str, list[str]]:
-    """A group's markers and paths: `markers:path path`, or a path of tests that neither start the stack nor a browser.
-
-    >>> of("stack:tests/deploy bench")
-    ('stack', ['tests/deploy', 'bench'])
-    >>> of("bench")
-    ('not stack and not browser', ['bench'])
-    """
+    """A group's markers and paths: `markers:path path`, or a path of tests that start neither stack nor browser."""
     markers, found, paths = group.rpartition(":")
     return (markers if found else "not stack and not browser"), paths.split()
 

@@ -6,7 +6,7 @@ import msgspec
 from panier_common import routing
 from panier_common.contracts.events import Event, MessageReceived, ShopConfigured
 from panier_common.event import LANGUAGE, OWNER, TRACEPARENT, WireHeaders, cloud_wire, encode
-from panier_common.topics import TOPIC_OF
+from panier_common.topics import TOPIC_OF, key_of
 
 SOURCE = "ingest"
 
@@ -32,5 +32,4 @@ def record_of(
             headers.append((LANGUAGE, language.encode()))
     if traceparent is not None:
         headers.append((TRACEPARENT, traceparent.encode()))
-    topic = TOPIC_OF[type(event)]
-    return Record(topic.name, str(getattr(event, topic.key)), encode(event), headers)
+    return Record(TOPIC_OF[type(event)].name, key_of(event), encode(event), headers)
