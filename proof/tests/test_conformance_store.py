@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from panier_common import homes
 from panier_common.postgres import create_pool
 from panier_proof.simulated.scheduler import SimulatedLoop
 from panier_proof.simulated.schema import tables_of
@@ -194,6 +195,15 @@ async def _each_statement_sees_what_is_committed_by_then(pool: Any) -> None:
         assert await _homes(one) == [(0, 1)]
 
 
+async def _restored_homes_replay_until_they_are_done(pool: Any) -> None:
+    async with pool.acquire() as db:
+        assert not await homes.is_replaying(db, "l")
+        await db.execute("INSERT INTO home (loop, partition, replays) VALUES ('l', 0, true), ('m', 0, true)")
+        assert await homes.is_replaying(db, "l")
+        await homes.replayed(db, "l", [0])
+        assert [await homes.is_replaying(db, loop) for loop in ("l", "m")] == [False, True]
+
+
 async def _a_lock_can_be_passed_by(pool: Any) -> None:
     async with pool.acquire() as one, pool.acquire() as other:
         await _opened(one, 0, 1)
@@ -231,6 +241,7 @@ async def _who_is_idle_in_a_transaction_is_ended(pool: Any) -> None:
         _an_error_ends_the_transaction,
         _checks_hold,
         _each_statement_sees_what_is_committed_by_then,
+        _restored_homes_replay_until_they_are_done,
         _a_lock_can_be_passed_by,
         _who_is_idle_in_a_transaction_is_ended,
     ],

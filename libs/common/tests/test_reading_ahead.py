@@ -77,7 +77,7 @@ async def a_batch_ahead(runner: Runner[Any], tally: Held) -> None:
 
 async def rebalanced(runner: Runner[Any]) -> None:
     """The group takes every partition away and gives the same ones back."""
-    assignment = sorted(runner._assignment)
+    assignment = sorted(runner._reader().assignment())
     await runner.on_partitions_revoked(assignment)
     assert not runner._homes
     await runner.on_partitions_assigned(assignment)

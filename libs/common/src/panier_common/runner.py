@@ -6,6 +6,7 @@ out, with readiness saying why. Losing a home ends the process.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._taken_at: dict[int, float] = {}
         self._ends_at_start: dict[tuple[str, int], int] = {}
         self._unsaved: set[tuple[str, int]] = set()
-        self._assignment: frozenset[TopicPartition] = frozenset()
+        self._assigned: frozenset[int] = frozenset()  # partitions of which all the loop's topics are assigned here
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -102,7 +103,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         """Whether every home here has been read to the end that its topics had when it was taken over."""
         return (
             self._waiting is None
-            and self._assigned() <= self._homes.keys()
+            and self._assigned <= self._homes.keys()
             and all(
                 at in self._readings and self._readings[at].next_offset >= end
                 for at, end in self._ends_at_start.items()
@@ -202,12 +203,13 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
     # Ownership.
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        self._assignment = frozenset()  # until the next one: the consumer itself still shows the old
+        self._assigned = frozenset()  # until the next one: the consumer itself still shows the old
         if revoked:
             await self._released()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        self._assignment = frozenset(assigned)
+        shares = Counter(tp.partition for tp in assigned)
+        self._assigned = frozenset(p for p, topics in shares.items() if topics == len(self.loop.topics))
         if self._waiting == JOINING and not assigned:
             self._waiting = None  # with nothing to do: others have all the partitions
         self._wake.set()
@@ -262,16 +264,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             raise
         _settle(submitted)
 
-    def _assigned(self) -> set[int]:
-        """Partitions of which all the loop's topics are assigned here."""
-        return {
-            tp.partition
-            for tp in self._assignment
-            if all(TopicPartition(topic.name, tp.partition) in self._assignment for topic in self.loop.topics)
-        }
-
     async def _open_homes(self) -> None:
-        new = sorted(self._assigned() - self._homes.keys())
+        new = sorted(self._assigned - self._homes.keys())
         if not new:
             return
         async with self._busy:
@@ -280,7 +274,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                     await self._take_over(new)
                 except (*AWAY, KafkaError) as error:
                     await self._wait(f"taking partitions over ({type(error).__name__})", attempt)
-                    if self._stop.is_set() or not set(new) <= self._assigned():
+                    if self._stop.is_set() or not self._assigned.issuperset(new):
                         return
                 else:
                     self._waiting = None
@@ -345,7 +339,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         first = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         await self._forget_ahead()
-        if not set(new) <= self._assigned():
+        if not self._assigned.issuperset(new):
             return
         for tp in partitions:
             at = (tp.topic, tp.partition)
@@ -373,6 +367,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         """Begin to fetch and decode what comes next: at most one batch ahead of the one that is worked."""
         if self._ahead is None and self._homes:
             self._ahead = asyncio.create_task(self._read(self._partitions()))
+            self._ahead.add_done_callback(lambda _: self._wake.set())
 
     async def _read(self, partitions: Sequence[TopicPartition]) -> "list[Read]":
         fetched = await self._reader().getmany(
@@ -401,9 +396,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
             await _first(self._wake, POLL_SECONDS)
             self._wake.clear()
             return []
-        woken = asyncio.create_task(self._wake.wait())
-        await asyncio.wait({ahead, woken}, return_when=asyncio.FIRST_COMPLETED)
-        await _cancelled(woken)
+        if not ahead.done():
+            await self._wake.wait()
         self._wake.clear()
         if self._ahead is not ahead or not ahead.done():
             return []

@@ -103,6 +103,7 @@ BITES: dict[str, Bite] = {
         "panier_catalog.stock:_lacks",
         "available < quantity",
         "available < 0",
+        customers=40,
         faults=0,
     ),
     "order_after_failure": Bite(

@@ -73,28 +73,52 @@ class Queries(Sources):
             self._emit(f"for burst in explode({arrays}):")
             self._depth += 1
             scope.replaced = {one.sql("postgres"): f"burst[{n}]" for n, one in enumerate(exploded)}
+        for one in (one for one, _ in targets if isinstance(one, exp.Exists)):
+            scope.replaced[one.sql("postgres")] = f"({self._statement(one.this, scope)[0]} != [])"
         selected = [expression(one, scope) for one, _ in targets]
         orders = self._orders(tree, scope, columns, selected)
         locked = self._locked(scope, locks)
         row = f"({''.join(one + ', ' for one in selected)})"
+        plain = Scope([], scope.outer)
+        # `unnest` alone keeps its order
+        is_shuffled = any(source.alias in self._with or source.table is not None for source in scope.sources)
+        if not orders and not locked:
+            self._emit(f"{out}.append({row})")
+            self._depth = depth
+            if tree.args.get("distinct"):
+                self._emit(f"{out} = list(dict.fromkeys({out}))")
+            if is_shuffled:
+                self._emit(f"if len({out}) > 1: shuffle({out}, random)")
+            self._cut(tree, out, plain)
+            return
         keys = "".join(f"sorting({key}), " for key, _ in orders)
         self._emit(f"{out}.append((({keys}), {row}, ({locked})))")
         self._depth = depth
         if tree.args.get("distinct"):
             self._emit(f"{out} = list({{match[1]: match for match in {out}}}.values())")
-        if any(source.alias in self._with or source.table is not None for source in scope.sources):
-            self._emit(f"if len({out}) > 1: random.shuffle({out})")  # `unnest` alone keeps its order
-        for place, (_, descending) in reversed(list(enumerate(orders))):
-            self._emit(f"{out}.sort(key=lambda match: match[0][{place}], reverse={descending})")
-        plain = Scope([], scope.outer)
-        if tree.args.get("offset"):
-            self._emit(f"{out} = {out}[{expression(tree.args['offset'].expression, plain)}:]")
-        if tree.args.get("limit"):
-            self._emit(f"{out} = {out}[:{expression(tree.args['limit'].expression, plain)}]")
+        if is_shuffled:
+            self._emit(f"if len({out}) > 1: shuffle({out}, random)")
+        self._sort(out, [descending for _, descending in orders])
+        self._cut(tree, out, plain)
         if locked:
             self._emit(f"for match in {out}:")
             self._emit("    for row in match[2]: tx.lock(row)")
         self._emit(f"{out} = [match[1] for match in {out}]")
+
+    def _cut(self, tree: exp.Select, out: str, scope: Scope) -> None:
+        if tree.args.get("offset"):
+            self._emit(f"{out} = {out}[{expression(tree.args['offset'].expression, scope)}:]")
+        if tree.args.get("limit"):
+            self._emit(f"{out} = {out}[:{expression(tree.args['limit'].expression, scope)}]")
+
+    def _sort(self, out: str, descending: Sequence[bool]) -> None:
+        """Rows that are alike keep the order that chance gave them."""
+        if not any(descending):
+            if descending:
+                self._emit(f"{out}.sort(key=first)")
+            return
+        for place, turned in reversed(list(enumerate(descending))):
+            self._emit(f"{out}.sort(key=lambda match: match[0][{place}], reverse={turned})")
 
     def _locked(self, scope: Scope, locks: Sequence[Any]) -> str:
         if not locks:
@@ -139,9 +163,8 @@ class Queries(Sources):
         after = Scope([], None, replaced)
         row = "".join(expression(one, after) + ", " for one, _ in targets)
         self._emit(f"for key, many in {found}.items(): {out}.append((({self._keys(orders, after)}), ({row})))")
-        self._emit(f"random.shuffle({out})")
-        for place, one in reversed(list(enumerate(orders))):
-            self._emit(f"{out}.sort(key=lambda match: match[0][{place}], reverse={bool(one.args.get('desc'))})")
+        self._emit(f"shuffle({out}, random)")
+        self._sort(out, [bool(one.args.get("desc")) for one in orders])
         self._emit(f"{out} = [match[1] for match in {out}]")
 
     @staticmethod

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 
 from panier_proof.simulated.broker import BATCH_RECORDS, Broker, Record, settle
 from panier_proof.simulated.scheduler import ACTOR
+from panier_proof.simulated.values import shuffle
 
 SESSION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 3.0
@@ -186,7 +187,7 @@ class SimulatedReader:
                 behind.append(partition)
         random = self._loop.random
         if len(behind) > 1:
-            random.shuffle(behind)
+            shuffle(behind, random)
         found: dict[TopicPartition, Sequence[Record]] = {}
         for partition in behind:
             if most > 0:

@@ -51,6 +51,8 @@ from panier_proof.simulated.store import Server
 PATIENCE_SECONDS = 45.0
 QUIET_SECONDS = 150.0
 PARTITIONS = 4
+# What a statement is on its way, by which seed: behind a slow database batches are ten times as large.
+STATEMENT_SECONDS = (0.0005, 0.002, 0.005)
 _PACKAGES = {service: f"panier_{service}" for service in services.SERVICES}
 
 
@@ -63,6 +65,7 @@ class History:
     faults: tuple[Fault, ...] = ()
     weather: Weather = field(default_factory=Weather)
     partitions: int = PARTITIONS
+    statement_seconds: float = STATEMENT_SECONDS[0]
 
 
 @dataclass
@@ -90,7 +93,8 @@ class World:
         names = [topic.name for topic in topics.TOPICS]
         self.broker = Broker(self.loop, names, history.partitions)
         servers = {
-            name: Server(self.loop, tables_of(package, self.now), self.now) for name, package in _PACKAGES.items()
+            name: Server(self.loop, tables_of(package, self.now), self.now, history.statement_seconds)
+            for name, package in _PACKAGES.items()
         }
         self.meta = Meta(self.loop, replace(history.weather))
         self.meta.door = self._door
@@ -291,7 +295,9 @@ def history(
     """What the seed decides."""
     lasts = seconds if seconds is not None else max(20.0, customers / 8)
     goods = shop.goods(1, max(customers, 24))
-    return History(seed, tuple(scripts(seed, customers, lasts, goods)), tuple(plan(seed, faults, lasts, like)))
+    people, faults_planned = scripts(seed, customers, lasts, goods), plan(seed, faults, lasts, like)
+    slowness = STATEMENT_SECONDS[seed % len(STATEMENT_SECONDS)]
+    return History(seed, tuple(people), tuple(faults_planned), statement_seconds=slowness)
 
 
 def with_known_hashes(module: str) -> None:

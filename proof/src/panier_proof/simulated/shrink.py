@@ -74,7 +74,8 @@ def _less(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[
 
 def told(history: History) -> str:
     """The history for people, and as the test that it becomes."""
-    lines = [f"History(seed={history.seed}, partitions={history.partitions},", "    scripts=("]
+    lines = [f"History(seed={history.seed}, partitions={history.partitions},"]
+    lines += [f"    statement_seconds={history.statement_seconds},", "    scripts=("]
     lines += [f"        {script!r}," for script in history.scripts]
     lines += ["    ),", "    faults=("]
     lines += [f"        {fault!r}," for fault in history.faults]

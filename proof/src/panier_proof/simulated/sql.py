@@ -136,7 +136,7 @@ class Compiler(Queries):
         scope = Scope([mine, new])
         name = f"T_{table.name}"
         self._emit(f"new = {name}.completed(new)")
-        self._emit(f"made = {name}.rows[tuple(new[place] for place in {table.key})]")
+        self._emit(f"made = {name}.rows[({''.join(f'new[{place}], ' for place in table.key)})]")
         self._emit(f"if made.key in {touched}: raise CardinalityError('a row is changed a second time')")
         self._emit("mine = made.now")
         if conflict.args.get("where"):

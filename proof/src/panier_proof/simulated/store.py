@@ -298,7 +298,10 @@ class Pool:
 
     @asynccontextmanager
     async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:
-        async with asyncio.timeout(timeout):
+        if self._room.locked():
+            async with asyncio.timeout(timeout):
+                await self._room.acquire()
+        else:
             await self._room.acquire()
         try:
             connection = await self._connection()

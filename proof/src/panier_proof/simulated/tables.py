@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right, insort_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import count
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -73,11 +74,12 @@ class Transaction:
 
     def write(self, row: Row, values: Values | None) -> None:
         """Give a locked row its new version; None deletes it."""
-        self.changes.append((row, row.now))
+        before = row.now
+        self.changes.append((row, before))
         row.now = values
         if values is not None:
             row.past.append(values)
-            row.table.index(row, values)
+            row.table.index(row, values, before)
 
     def undo(self, to: int) -> None:
         """Take back all changes but the first so many."""
@@ -102,6 +104,13 @@ class Transaction:
             told()
 
 
+@cache
+def key_of(columns: tuple[int, ...]) -> Callable[[Values], Key]:
+    """What takes these columns out of a row: by a slice where one will do, which gives a tuple of one as well."""
+    first, beyond = columns[0], columns[0] + len(columns)
+    return itemgetter(slice(first, beyond)) if columns == tuple(range(first, beyond)) else itemgetter(*columns)
+
+
 @dataclass(frozen=True)
 class Unique:
     """A unique key; `where` of a partial one tells which rows it counts."""
@@ -109,6 +118,16 @@ class Unique:
     name: str
     columns: tuple[int, ...]
     where: Callable[[Values], Any] | None = None
+
+
+class Index:
+    """Rows by what some columns say in any version of theirs."""
+
+    __slots__ = ("key", "rows")
+
+    def __init__(self, columns: tuple[int, ...]) -> None:
+        self.key = key_of(columns)
+        self.rows: dict[Key, dict[Row, None]] = {}
 
 
 @dataclass
@@ -125,7 +144,7 @@ class Table:
     defaults: Mapping[int, str] = field(default_factory=dict)  # Python source, as statements compute it
     identity: Iterator[int] = field(default_factory=lambda: count(1))
     rows: dict[Key, Row] = field(default_factory=dict)
-    indexes: dict[tuple[int, ...], dict[Key, dict[Row, None]]] = field(default_factory=dict)
+    indexes: dict[tuple[int, ...], Index] = field(default_factory=dict)
     ordered: dict[int, list[tuple[Any, Row]]] = field(default_factory=dict)  # column → (value, row), one a version
 
     def place(self, column: str) -> int:
@@ -138,11 +157,12 @@ class Table:
             return () if row is None else (row,)
         index = self.indexes.get(columns)
         if index is None:
-            index = self.indexes[columns] = {}
+            index = self.indexes[columns] = Index(columns)
             for row in self.rows.values():
-                for values in {row.now, row.was} - {None}:
-                    index.setdefault(_key(values, columns), {})[row] = None  # type: ignore[arg-type]
-        return tuple(index.get(key, ()))
+                for values in (row.now, row.was):
+                    if values is not None:
+                        index.rows.setdefault(index.key(values), {})[row] = None
+        return tuple(index.rows.get(key, ()))
 
     def find_below(self, place: int, value: Any) -> Iterable[Row]:
         """Rows of which some version has no more than this in the column."""
@@ -161,26 +181,28 @@ class Table:
         if value is not None:
             insort_right(ordered, (value, row), key=itemgetter(0))
 
-    def index(self, row: Row, values: Values) -> None:
-        for columns, index in self.indexes.items():
-            index.setdefault(_key(values, columns), {})[row] = None
+    def index(self, row: Row, values: Values, before: Values | None) -> None:
+        """Note a row's new version; the one before it is noted."""
+        for index in self.indexes.values():
+            key = index.key(values)
+            if before is None or index.key(before) != key:
+                index.rows.setdefault(key, {})[row] = None
         for place, ordered in self.ordered.items():
             self._order(ordered, row, values[place])
 
     def settle(self, row: Row, final: Values | None) -> None:
         """Forget the versions of a row that nobody will see again."""
-        for columns, index in self.indexes.items():
-            kept = None if final is None else _key(final, columns)
-            for version in (row.was, *row.past):
-                if version is not None and (key := _key(version, columns)) != kept:
-                    rows = index.get(key)
-                    if rows is not None:
+        gone = [version for version in (row.was, *row.past) if version is not None and version is not final]
+        if gone:
+            for index in self.indexes.values():
+                kept = None if final is None else index.key(final)
+                for version in gone:
+                    if (key := index.key(version)) != kept and (rows := index.rows.get(key)) is not None:
                         rows.pop(row, None)
                         if not rows:
-                            del index[key]
-        for place, ordered in self.ordered.items():
-            for version in (row.was, *row.past):
-                if version is not None and version is not final:
+                            del index.rows[key]
+            for place, ordered in self.ordered.items():
+                for version in gone:
                     _take_out(ordered, row, version[place])
         if final is None:
             self.rows.pop(row.key, None)
@@ -191,7 +213,7 @@ class Table:
         Raises Blocked, also while nobody can know whether there is one.
         """
         values = self.completed(values)
-        key = _key(values, self.key)
+        key = key_of(self.key)(values)
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = Row(self, key)
@@ -224,18 +246,19 @@ class Table:
         for unique in self.uniques:
             if unique.where is not None and unique.where(values) is not True:
                 continue
-            for other in self.find(unique.columns, _key(values, unique.columns)):
+            for other in self.find(unique.columns, key_of(unique.columns)(values)):
                 if other is not row:
                     self._compare(transaction, other, values, unique)
 
     def _compare(self, transaction: Transaction, other: Row, values: Values, unique: Unique) -> None:
         """Raises UniqueViolationError for the same key; Blocked while nobody can know."""
-        wanted = _key(values, unique.columns)
+        key = key_of(unique.columns)
+        wanted = key(values)
         same = [
             version
             for version in (other.now, other.was)
             if version is not None
-            and _key(version, unique.columns) == wanted
+            and key(version) == wanted
             and (unique.where is None or unique.where(version) is True)
         ]
         if same and other.holder is not None and other.holder is not transaction:
@@ -251,7 +274,3 @@ def _take_out(ordered: list[tuple[Any, Row]], row: Row, value: Any) -> None:
             if ordered[at][1] is row:
                 del ordered[at]
                 return
-
-
-def _key(values: Values, columns: tuple[int, ...]) -> Key:
-    return tuple([values[place] for place in columns])

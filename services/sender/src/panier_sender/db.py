@@ -114,7 +114,7 @@ async def load_lines(
 
 
 def _entry(row: Record) -> Entry:
-    return Entry(*(row[name] for name in _TYPES))
+    return Entry(*row[1:])  # the first is the position that orders them
 
 
 async def load_windows(db: Connection, conversations: Iterable[str]) -> dict[str, Window]:
