@@ -18,7 +18,7 @@ from panier_proof.simulated.tables import Transaction
 
 Database = Callable[[str], Awaitable[str]]
 # When something is due, or how long ago it was, is the clock's, not the statement's.
-_TIMED = ("<= clock_timestamp()", "extract(", "> now()", "< now()")
+_TIMED = ("<= clock_timestamp()", "<= statement_timestamp()", "extract(", "> now()", "< now()")
 _SEARCHED = ("search", "names")
 
 

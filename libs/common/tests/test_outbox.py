@@ -1,8 +1,14 @@
 """The outbox's rows: one for all that a transaction publishes from a home, and the same records come out of it."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
-from panier_common import outbox
+from panier_common import outbox, telemetry
 from panier_common.kafka import Outgoing
 from panier_common.postgres import Pool, migrations
 
@@ -30,6 +36,45 @@ def test_a_long_row_is_stored_short_and_a_short_one_readable() -> None:
     long = [record(n, value=b'"%d"' % n) for n in range(500)]
     assert len(outbox.pack(long)) < sum(len(r.value or b"") for r in long) * 5
     assert parts(outbox.unpack(3, outbox.pack(long))) == parts(long)
+
+
+class Writer:
+    """A producer whose broker takes what goes to one topic only; and first there is none."""
+
+    def __init__(self, takes: str) -> None:
+        self._takes = takes
+        self.tries = 0
+
+    async def get(self) -> object:
+        self.tries += 1
+        if self.tries == 1:
+            raise KafkaConnectionError("no broker answers")
+        return self
+
+    async def throw_away(self, failed: object) -> None: ...
+
+    async def partitions(self, topic: str) -> int:
+        return 12
+
+    async def send_in_order(self, topic: str, partition: int, records: Sequence[Outgoing]) -> None:
+        if topic != self._takes and self.tries < 4:
+            raise KafkaConnectionError("no broker answers")
+
+
+async def test_only_what_the_broker_took_counts_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: Counter[str] = Counter()
+
+    class Published:
+        def add(self, many: int, labels: Mapping[str, str]) -> None:
+            counted[labels["topic"]] += many
+
+    monkeypatch.setattr(telemetry, "PUBLISHED", Published())
+    monkeypatch.setattr(outbox, "RETRY_SECONDS", (0.0,))
+    writer: Any = Writer("panier.cart.v1")
+    other = [Outgoing(3, n, "panier.outbound.v1", "key", HEADERS, b"{}") for n in (3, 4)]
+    await outbox.Publisher("tally", writer).publish([record(1), record(2), *other])
+    assert counted == {"panier.cart.v1": 2, "panier.outbound.v1": 2}
+    assert writer.tries == 4
 
 
 async def test_of_a_row_published_in_part_only_the_rest_is_left(pool: Pool, name: str) -> None:

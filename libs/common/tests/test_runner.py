@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -294,6 +295,28 @@ async def test_where_the_log_ends_is_asked_anew(pool, broker, producer, name, mo
             await say(producer, who, "two")
             assert (before, (await _progress(runner, home)).at_end) == (True, False)
         fetched.set()
+        await eventually("two", texts_of(pool, who, 2))
+
+
+async def test_a_quiet_partition_is_behind_by_its_new_record_only(pool, broker, producer, name):
+    """However long nothing came there: an alert of what is nearly lost unread goes by this."""
+    who, other = conversation(), conversation()
+    while partition_of(other, 12) == partition_of(who, 12):
+        other = conversation()
+    at = INBOUND.name, partition_of(who, 12)
+    async with running(Tally().loop(name), pool, broker) as runner:
+        await say(producer, who, "one")
+        await eventually("one", texts_of(pool, who, 1))
+        runner._read_at[at] -= 5 * 24 * 3600
+        await eventually("nothing to be missing", lambda: _is(runner.lag()[INBOUND.name] == (0, 0.0)))
+        await pool.execute("ALTER TABLE tally RENAME TO away")
+        await say(producer, other, "what no database takes")
+        await eventually("the batch to stand still", lambda: _is(runner.why_not_ready() is not None))
+        await say(producer, who, "two")
+        await eventually("both to be missing", lambda: _is(runner.lag()[INBOUND.name][0] == 2))
+        assert runner._read_at[at] < time.time() - 5 * 24 * 3600 + 60
+        assert runner.lag()[INBOUND.name][1] < 120
+        await pool.execute("ALTER TABLE away RENAME TO tally")
         await eventually("two", texts_of(pool, who, 2))
 
 

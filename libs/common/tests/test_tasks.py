@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from panier_common import kafka, tasks
+from panier_common.process import Process
+from panier_common.settings import ServiceSettings
 
 
 class Client:
@@ -79,3 +81,27 @@ async def test_what_never_ends_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
     assert (task.done(), type(other.exception())) == (False, ValueError)
     told.set()
     await task
+
+
+async def test_what_drains_ends_before_any_task_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests in flight are answered by what the tasks do; and tasks are cancelled again and again."""
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
+    settings = {"PANIER_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "PANIER_ADMIN_TOKEN": "admin"}
+    process = Process("ingest", ServiceSettings.model_validate(settings))
+    story = []
+
+    async def publish() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            story.append("cancelled")
+
+    async def answer_all() -> None:
+        await asyncio.sleep(0.2)
+        story.append("answered")
+
+    process.add_task("publisher", publish())
+    process.add_drain(answer_all)
+    process._stop.set()
+    await process._until_stopped()
+    assert story == ["answered", "cancelled"]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from panier_common.event import from_wire
 from panier_common.kafka import partition_of
-from panier_ingest.body import LIMIT_BYTES, PATIENCE_BYTES, Room
+from panier_ingest.body import LIMIT_BYTES, PATIENCE_BYTES, SMALL_BYTES, Full, Room
+from panier_ingest.settings import IngestSettings
 
 PATH = "/webhooks/whatsapp"
 
@@ -167,3 +168,37 @@ def test_what_is_held_at_once_is_bounded() -> None:
     assert not room.take(0)
     room.give(60)
     assert room.take(100)
+
+
+def test_large_bodies_leave_half_of_the_room_to_small_ones() -> None:
+    room = Room(limit_bytes=8 * SMALL_BYTES, limit_requests=9)
+    with room.place() as large, room.place() as other:
+        large.grow(SMALL_BYTES)
+        large.grow(3 * SMALL_BYTES)
+        with pytest.raises(Full):
+            large.grow(1)
+        with pytest.raises(Full):
+            other.grow(SMALL_BYTES + 1)
+        other.grow(SMALL_BYTES)
+        assert room.take(3 * SMALL_BYTES)
+        assert not room.take(1)
+        room.give(3 * SMALL_BYTES)
+    assert room.take(8 * SMALL_BYTES)
+
+
+async def test_strangers_who_announce_much_keep_nobody_out(
+    door: Any, make_webhook: Any, ingest_settings: IngestSettings
+) -> None:
+    """Each says that 3 MB will come, and sends one byte of them: together more than may be held at once."""
+    host, port = door.url.removeprefix("http://").split(":")
+    strangers = []
+    for _ in range(2 * ingest_settings.waiting_bytes // LIMIT_BYTES):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {LIMIT_BYTES}\r\n\r\n{{".encode())
+        await writer.drain()
+        strangers.append((reader, writer))
+    await asyncio.sleep(0.2)
+    assert (await door.post(make_webhook(text()))).status == 200
+    assert (await door.post(make_webhook(text("wamid.long", "x" * SMALL_BYTES)))).status == 200
+    for _, writer in strangers:
+        writer.close()

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from panier_ingest import door as door_module
-from panier_ingest.shortcut import SMALL_BYTES, _Webhook
+from panier_ingest.body import SMALL_BYTES
+from panier_ingest.shortcut import _Webhook
 
 LONG = ("Expect: 100-continue",)  # what sends a request the ordinary way, and changes nothing else
 

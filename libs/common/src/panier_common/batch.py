@@ -85,7 +85,7 @@ class RecordTooLargeError(ValueError):
 
 @dataclass
 class Outcome(Generic[W]):
-    """What a committed batch leaves to be done, and how many events of each type it decided on."""
+    """What a committed batch leaves to be done, how many events of each type it decided on, repeats by their kind."""
 
     world: W
     publish: list[Outgoing]
@@ -95,6 +95,7 @@ class Outcome(Generic[W]):
     foreign: dict[int, int]
     decided: Counter[str]
     dead: int
+    duplicates: Counter[str]
 
 
 @dataclass
@@ -118,6 +119,7 @@ class Batch(Generic[W]):
     _changed: set[str] = field(default_factory=set)
     _dead: list[Item] = field(default_factory=list)
     _decided: Counter[str] = field(default_factory=Counter)
+    _duplicates: Counter[str] = field(default_factory=Counter)
 
     async def run(self, db: Connection) -> Outcome[W]:
         """The transaction's body. Raises PoisonError, HomeLostError, or what the database raises."""
@@ -152,6 +154,7 @@ class Batch(Generic[W]):
             {p: self.homes[p].seq for p in touched if seqs[p] > self.homes[p].seq},
             self._decided,
             len(self._dead),
+            self._duplicates,
         )
 
     def _advance(self) -> list[Item]:
@@ -162,7 +165,7 @@ class Batch(Generic[W]):
                 at = (item.topic, item.partition)
                 self._next[at] = item.offset + 1
                 if self._is_heard(at, item.headers.get(SEQUENCE)):
-                    telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "published_again"})
+                    self._duplicates["published_again"] += 1
                     continue
             live.append(item)
         return live
@@ -237,7 +240,7 @@ class Batch(Generic[W]):
                 kept.append(item)
                 continue
             if seen is Seen.REPEAT:
-                telemetry.DUPLICATES.add(1, {"loop": self.loop.name, "kind": "sent_again"})
+                self._duplicates["sent_again"] += 1
                 continue
             self._memories[item.key] = memory.taken(item.received.id, item.received.at)
             self._changed.add(item.key)

@@ -193,8 +193,9 @@ class Publisher:
         for result in results:
             if result is not None and not isinstance(result, KafkaError | OSError):
                 raise result
-        for (topic, _), rows in destinations:
-            telemetry.PUBLISHED.add(len(rows), {"topic": topic})
+        for ((topic, _), rows), result in zip(destinations, results, strict=True):
+            if result is None:
+                telemetry.PUBLISHED.add(len(rows), {"topic": topic})
         if failed:
             self.failing = "the broker does not take what is to be published"
             log.warning("publishing failed, again in order", loop=self._loop, records=sum(map(len, failed)))

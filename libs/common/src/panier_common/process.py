@@ -49,6 +49,7 @@ class Process:
         self._tasks: list[tuple[str, Coroutine[Any, Any, None]]] = []
         self._checks: list[Check] = []
         self._lags: list[Callable[[], Lag]] = []
+        self._drains: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._kept = {kept.name: kept for kept in keeping.COMMON}
         self._schema: str | None = None
         self._broker_answers = True  # until it was asked: a loop is not ready before it has heard from it
@@ -98,6 +99,10 @@ class Process:
 
     def add_task(self, name: str, task: Coroutine[Any, Any, None]) -> None:
         self._tasks.append((name, task))
+
+    def add_drain(self, drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have this come to its end, as the loops do, before the tasks are cancelled."""
+        self._drains.append(drain)
 
     def keep(self, *kept: keeping.Kept) -> None:
         """Have these rows of the service go after their time, besides those that every service has."""
@@ -166,8 +171,8 @@ class Process:
         self._draining = True
         for runner in self._runners:
             runner.stop()
-        if runners:
-            await asyncio.wait(runners, timeout=DRAIN_SECONDS)
+        if draining := [*runners, *(asyncio.create_task(drain()) for drain in self._drains)]:
+            await asyncio.wait(draining, timeout=DRAIN_SECONDS)
         await cancelled([*others, stop])
         for task in ended:
             if (error := task.exception()) is not None:

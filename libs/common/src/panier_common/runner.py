@@ -77,6 +77,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         self._readings: dict[tuple[str, int], Reading] = {}
         self._read_at: dict[tuple[str, int], float] = {}
         self._taken_at: dict[int, float] = {}
+        self._level_at: dict[tuple[str, int], float] = {}  # when nothing was missing, as far as anybody asked
         self._ends_at_start: dict[tuple[str, int], int] = {}
         self._unsaved: set[tuple[str, int]] = set()
         self._assigned: frozenset[int] = frozenset()  # partitions of which all the loop's topics are assigned here
@@ -131,16 +132,19 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         )
 
     def lag(self) -> dict[str, tuple[int, float]]:
-        """topic → (records not yet read, seconds since the last one read was written).
+        """topic → (records not yet read, seconds since the last one read was written, or since none was missing).
 
         Of a partition that nothing was read of yet: since it was taken over.
         """
+        now = time.time()
         behind: dict[str, tuple[int, float]] = {topic.name: (0, 0.0) for topic in self.loop.topics}
         for (topic, partition), reading in list(self._readings.items()):
             end = self._end_of(topic, partition)
             missing = max(0, (end or 0) - max(reading.next_offset, 0))
-            since = self._read_at.get((topic, partition), self._taken_at.get(partition, time.time()))
-            seconds = time.time() - since if missing else 0.0
+            since = self._read_at.get((topic, partition), self._taken_at.get(partition, now))
+            if not missing:  # what comes next is not as old as what came last, be that days ago
+                self._level_at[topic, partition] = now
+            seconds = now - max(since, self._level_at.get((topic, partition), since)) if missing else 0.0
             records, longest = behind[topic]
             behind[topic] = records + missing, max(longest, seconds)
         return behind
@@ -234,7 +238,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         if given_up:
             await self._commit()
         # What was read and given up unworked is not known of: who asks how far `delivery` was read must not hear so.
-        self._readings, self._read_at, self._taken_at, self._unsaved, self._deleted = {}, {}, {}, set(), None
+        self._readings, self._read_at, self._taken_at, self._level_at = {}, {}, {}, {}
+        self._unsaved, self._deleted = set(), None
 
     async def _drain(self) -> None:
         """Have the service end what it began outside; its results are still decided on meanwhile."""
@@ -550,6 +555,8 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
         telemetry.RECORDS.add(len(items), {"loop": name, "outcome": "taken"})
         for ce_type, decided in outcome.decided.items():
             telemetry.EVENTS[name, ce_type, "taken"] += decided
+        for kind, repeats in outcome.duplicates.items():
+            telemetry.DUPLICATES.add(repeats, {"loop": name, "kind": kind})
         if outcome.dead:
             telemetry.DEAD_LETTERS.add(outcome.dead, {"loop": name})
             telemetry.EVENTS.update(

@@ -39,9 +39,12 @@ class NewTimer:
 
 
 async def due(db: Connection, loop: str, homes: Sequence[int], limit: int) -> list[DueTimer]:
+    """Those whose time has come, the longest due first. By the index: what changes within a statement, as
+    clock_timestamp() does, could only be compared with every timer that waits.
+    """
     rows = await db.fetch(
         "SELECT home, key, due_at, ce_type, value, traceparent, cause FROM timer "
-        "WHERE loop = $1 AND home = ANY($2::int[]) AND due_at <= clock_timestamp() ORDER BY due_at, key LIMIT $3",
+        "WHERE loop = $1 AND home = ANY($2::int[]) AND due_at <= statement_timestamp() ORDER BY due_at, key LIMIT $3",
         loop,
         list(homes),
         limit,

@@ -119,7 +119,7 @@ def _tuple(node: exp.Tuple, scope: Scope) -> str:
 
 def _anonymous(node: exp.Anonymous, scope: Scope) -> str:
     name = str(node.this).lower()
-    if name == "clock_timestamp":
+    if name in ("clock_timestamp", "statement_timestamp"):
         return "clock()"
     if name in _NAMED:
         return f"{_NAMED[name]}({', '.join(expression(one, scope) for one in node.expressions)})"

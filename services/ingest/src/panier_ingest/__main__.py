@@ -46,11 +46,12 @@ async def serve() -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         process.add_task("door", _open(public, publisher, settings))
+        process.add_drain(public.stop)
         await process.run()
 
 
 async def _open(public: Server, publisher: Publisher, settings: IngestSettings) -> None:
-    """Serve until cancelled; then requests in flight are still published and answered before the end."""
+    """Serve until cancelled, publishing to the end: what is in flight when the process stops is still answered."""
     _check_port(settings.host, settings.port)
     publishing = asyncio.create_task(publisher.run(), name="publisher")
     try:

@@ -20,7 +20,7 @@ from panier_common.web import Timed
 from panier_payments import PROVIDERS, BadNotification, BadSignature
 
 from panier_ingest import metrics
-from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
+from panier_ingest.body import Full, Gone, Place, Room, TooLarge, read_body
 from panier_ingest.door import PATH, Door, end_span, problem, send_span, server_span
 from panier_ingest.envelope import Update
 from panier_ingest.identity_directory import IdentityDirectory
@@ -97,21 +97,18 @@ class Payments:
     async def take(self, provider: str, request: Request) -> Response:
         """A notification: 200 once published."""
         span = server_span(PAYMENTS_PATH)
-        size = declared(request.headers.get("content-length"))
         headers, wrong = {}, ""
-        if not self._room.take(size):
+        try:
+            with self._room.place() as place:
+                status = await self._answer(provider, request, place, span)
+        except Full:
             status = 503
-        else:
-            try:
-                status = await self._answer(provider, request, span)
-            except TooLarge as error:
-                status, headers = 413, {} if error.read_on else {"connection": "close"}
-            except BadNotification as error:
-                status, wrong = 400, str(error)
-            except Gone:
-                status = 400  # read by nobody
-            finally:
-                self._room.give(size)
+        except TooLarge as error:
+            status, headers = 413, {} if error.read_on else {"connection": "close"}
+        except BadNotification as error:
+            status, wrong = 400, str(error)
+        except Gone:
+            status = 400  # read by nobody
         metrics.payment_answered(status)
         end_span(span, status)
         if status == 200:
@@ -120,12 +117,12 @@ class Payments:
             headers["retry-after"] = self._retry_after
         return Response(problem(status, wrong), status, headers, "application/problem+json")
 
-    async def _answer(self, provider: str, request: Request, span: Span | None) -> int:
+    async def _answer(self, provider: str, request: Request, place: Place, span: Span | None) -> int:
         if not self._shops.loaded:
             return 503
         if not self._is_used(provider):
             return 404
-        raw = await read_body(request.receive)
+        raw = await read_body(request.receive, place)
         try:
             event = PROVIDERS[provider].verify_notification(raw, request.headers, self._secrets.get(provider, ""))
         except BadSignature:

@@ -26,7 +26,7 @@ from panier_common.web import API_HEADERS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panier_ingest import metrics
-from panier_ingest.body import Gone, Room, TooLarge, declared, read_body
+from panier_ingest.body import Full, Gone, Room, TooLarge, read_body
 from panier_ingest.envelope import NotAnObject, Update, updates_of
 from panier_ingest.identity_directory import IdentityDirectory
 from panier_ingest.publisher import NotAcknowledged, Publisher
@@ -71,20 +71,17 @@ class Door:
             await self._app(scope, receive, _with_headers(send))
             return
         began, headers = time.monotonic(), dict(scope["headers"])
-        size = declared(headers.get(b"content-length"))
         span, close = begin_span(), False
-        if not self._room.take(size):
+        try:
+            with self._room.place() as place:
+                status = await self._kept(await read_body(receive, place), headers.get(SIGNATURE, b""), span)
+        except Full:
             status = answered(503, span)
-        else:
-            try:
-                status = await self._kept(await read_body(receive), headers.get(SIGNATURE, b""), span)
-            except TooLarge as error:
-                status, close = answered(413, span), not error.read_on
-            except Gone:
-                took(PATH, "POST", answered(499, span), time.monotonic() - began)
-                return
-            finally:
-                self._room.give(size)
+        except TooLarge as error:
+            status, close = answered(413, span), not error.read_on
+        except Gone:
+            took(PATH, "POST", answered(499, span), time.monotonic() - began)
+            return
         took(PATH, "POST", status, time.monotonic() - began)
         await self._reply(status, close, send)
 

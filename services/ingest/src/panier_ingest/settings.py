@@ -32,8 +32,9 @@ class IngestSettings(ServiceSettings):
     retry_after_seconds: int = Field(default=5, ge=1, description="What a 503 tells the sender to wait (Retry-After).")
     waiting_bytes: int = Field(
         default=64 * 1024 * 1024,
-        ge=4 * 1024 * 1024,
-        description="Bytes of request bodies held at once; what comes on top is answered 503.",
+        ge=8 * 1024 * 1024,
+        description="Bytes of request bodies held at once, half of them for bodies of at most 16 KiB; "
+        "what comes on top is answered 503.",
     )
     waiting_requests: int = Field(
         default=10_000, ge=1, description="Requests held at once; what comes on top is answered 503."

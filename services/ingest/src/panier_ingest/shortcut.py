@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from panier_ingest.body import declared
+from panier_ingest.body import SMALL_BYTES, declared
 from panier_ingest.door import PATH, SIGNATURE, Door
 
-SMALL_BYTES: Final = 16 * 1024
 _URL: Final = PATH.encode()
 _LENGTH: Final = b"content-length"
 
