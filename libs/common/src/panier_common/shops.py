@@ -19,6 +19,7 @@ class ShopDirectory:
         self._servers = bootstrap_servers
         self.by_id: dict[str, ShopConfigured] = {}
         self.by_number: dict[str, ShopConfigured] = {}
+        self._claims: dict[str, set[str]] = {}  # number → shops whose newest record has it
         self.loaded = False
 
     def why_not_ready(self) -> str | None:
@@ -51,11 +52,31 @@ class ShopDirectory:
         known = self.by_id.get(shop.shop)
         if known is not None and known.version > shop.version:
             return
-        self._forget(shop.shop)
+        if known is not None:
+            self._give_up(known)
         self.by_id[shop.shop] = shop
-        self.by_number.update({number.phone_number_id: shop for number in shop.numbers})
+        for number in shop.numbers:
+            self._claims.setdefault(number.phone_number_id, set()).add(shop.shop)
+            self._assign(number.phone_number_id)
 
     def _forget(self, shop_id: str) -> None:
         gone = self.by_id.pop(shop_id, None)
-        for number in gone.numbers if gone is not None else ():
-            self.by_number.pop(number.phone_number_id, None)
+        if gone is not None:
+            self._give_up(gone)
+
+    def _give_up(self, shop: ShopConfigured) -> None:
+        for number in shop.numbers:
+            self._claims[number.phone_number_id].discard(shop.shop)
+            self._assign(number.phone_number_id)
+
+    def _assign(self, number: str) -> None:
+        """Say whose a number is: the record that takes it may be read before the one that gives it up.
+
+        Of two shops that have it for that moment the lesser id counts, so that every process says the same.
+        """
+        claims = self._claims[number]
+        if claims:
+            self.by_number[number] = self.by_id[min(claims)]
+        else:
+            self.by_number.pop(number, None)
+            del self._claims[number]

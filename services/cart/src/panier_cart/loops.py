@@ -3,10 +3,12 @@
 It decides nothing: it loads, hands over, and keeps what came back in the batch's working set.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 from panier_common.batch import Loop
 from panier_common.contracts.events import (
@@ -20,6 +22,7 @@ from panier_common.contracts.events import (
     OrderRepeated,
     ProductChanged,
     ShopConfigured,
+    StateMoved,
 )
 from panier_common.contracts.inbound import Reply, Text
 from panier_common.effects import Effect, Publish, SetTimer
@@ -85,10 +88,8 @@ def conversations(shops: Shops) -> Loop[Conversations]:
         if not shops.loaded:
             raise ShopsNotLoadedError
         carts = await db.load_carts(connection, {_conversation(received.event) for received in batch})
-        needed = {sku for received in batch for sku in _skus_of_event(received.event)}
-        needed.update(sku for cart in carts.values() for sku in _skus_of_cart(cart))
         currencies = {shop.shop: shop.currency for shop in shops.by_id.values()}
-        shelves = await db.load_products(connection, needed, currencies)
+        shelves = await db.load_products(connection, _needed(batch, carts), currencies)
         pressing = {_conversation(received.event) for received in batch if _names_its_message(received.event)}
         return Conversations(carts, shelves, await db.load_all_shown(connection, pressing) if pressing else {})
 
@@ -206,22 +207,52 @@ def _is_old(work: Conversations, event: MessageReceived | EnquiryRaised) -> bool
     return is_old(work.shown.get(event.conversation, b""), event.context.message_id or "", event.at)
 
 
-def _skus_of_event(event: Event) -> Iterator[tuple[str, str]]:
-    shop = _shop(event)
-    if shop is None:
-        return
-    if isinstance(event, OrderRepeated):
-        yield from ((shop, line.sku) for line in event.lines)
-    elif isinstance(event, MessageReceived):
-        yield from ((shop, sku) for sku in handlers.skus_asked(event.content))
-    elif isinstance(event, EnquiryRaised) and event.reply_id is not None:
-        yield from ((shop, sku) for sku in handlers.skus_asked(Reply(event.reply_id)))
+def _needed(batch: Sequence[Received], carts: Mapping[str, Cart]) -> set[tuple[str, str]]:
+    """By shop and sku, the products that this batch may look at: what is asked, and what carts hold.
+
+    A number can have become another shop's, and its carts go along: what a conversation needs is needed of every shop
+    that is named with it.
+    """
+    shops: dict[str, set[str]] = defaultdict(set)
+    skus: dict[str, set[str]] = defaultdict(set)
+    held = list(carts.items())
+    for received in batch:
+        event, conversation = received.event, _conversation(received.event)
+        if isinstance(event, StateMoved):
+            held += [(conversation, cart) for cart in _carts_moved(event)]
+        elif shop := _shop(event):
+            shops[conversation].add(shop)
+            skus[conversation].update(_skus_of_event(event))
+    for conversation, cart in held:
+        shops[conversation].add(cart.shop)
+        skus[conversation].update(_skus_of_cart(cart))
+    return {(shop, sku) for conversation, wanted in skus.items() for sku in wanted for shop in shops[conversation]}
 
 
-def _skus_of_cart(cart: Cart) -> Iterable[tuple[str, str]]:
-    yield from ((cart.shop, line.sku) for line in cart.lines)
+def _carts_moved(moved: StateMoved) -> Sequence[Cart]:
+    """The cart on its way here. None that cannot be read: deciding on it says so, and blames that record alone."""
+    try:
+        return [msgspec.json.decode(moved.document, type=Cart)]
+    except msgspec.DecodeError:
+        return []
+
+
+def _skus_of_event(event: Event) -> Iterable[str]:
+    match event:
+        case OrderRepeated():
+            return [line.sku for line in event.lines]
+        case MessageReceived():
+            return handlers.skus_asked(event.content)
+        case EnquiryRaised(reply_id=str(reply)):
+            return handlers.skus_asked(Reply(reply))
+        case _:
+            return ()
+
+
+def _skus_of_cart(cart: Cart) -> Iterator[str]:
+    yield from (line.sku for line in cart.lines)
     for ask in cart.waiting:
-        yield from ((ask.shop, sku) for sku in handlers.skus_asked(ask.content))
+        yield from handlers.skus_asked(ask.content)
 
 
 @dataclass
