@@ -58,11 +58,14 @@ class Stage:
     customer: e.Customer = CUSTOMER
     effects: list[Effect] = field(default_factory=list)
     timers: dict[str, e.Event] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
     serial: int = 0
     cart_version: int = 0
 
-    def play(self, event: e.Event, record_id: str = "") -> list[Effect]:
+    def play(self, event: e.Event, record_id: str = "", at: datetime | None = None) -> list[Effect]:
+        """`at` is the record's own time, where that is not now."""
         self.serial += 1
+        self.desk.now = self.now
         trade = Trade(
             FixedShops({self.shop.shop: self.shop}),
             WORDS,
@@ -73,12 +76,12 @@ class Stage:
             },
         )
         record_id = record_id or inbound_id(self.conversation, str(self.serial))
-        received = Received("test", 0, self.serial, record_id, self.now, event, {}, self.language)
+        received = Received("test", 0, self.serial, record_id, at or self.now, event, {}, self.language)
         came = list(decide(trade, self.desk, received))
         for effect in came:
             match effect:
-                case SetTimer(key=key, event=timer):
-                    self.timers[key] = timer
+                case SetTimer(key=key, after_seconds=seconds, event=timer):
+                    self.timers[key], self.due[key] = timer, self.now + timedelta(seconds=seconds)
                 case DropTimer(key=key):
                     self.timers.pop(key, None)
         self.effects = came
@@ -167,8 +170,10 @@ class Stage:
         return self
 
     def fire(self, prefix: str) -> "Stage":
+        """A timer is decided on when it is due, or, where the story is further already, late: as of when it was due."""
         key = next(key for key in self.timers if key.startswith(prefix))
-        self.play(self.timers.pop(key))
+        self.now = max(self.now, self.due[key])
+        self.play(self.timers.pop(key), at=self.due[key])
         return self
 
     def sent(self, wamid: str = "w") -> "Stage":

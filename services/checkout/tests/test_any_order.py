@@ -1,7 +1,10 @@
-"""Whatever a customer does in whatever order: nothing is ordered twice, and every message is answered."""
+"""Whatever a customer does in whatever order: nothing is ordered twice, nothing that was not shown before, and every
+message is answered.
+"""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from panier_checkout.draft import order_id_of
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 
@@ -103,12 +106,13 @@ class Play:
 
 @settings(max_examples=300)
 @given(ACTS)
-def test_nothing_is_ordered_twice_and_everything_is_answered(acts: list[str]) -> None:
+def test_nothing_is_ordered_twice_or_unseen_and_everything_is_answered(acts: list[str]) -> None:
     play = Play()
     for act in acts:
         before = play.outstanding()
-        asked = len(play.asked)
+        asked, seen = len(play.asked), {order_id_of(button.rpartition(":")[2]) for button in play.shown}
         play.act(act)
+        assert set(play.asked) <= seen
         assert not (before and len(play.asked) > asked and act not in {"reserve", "refuse", "reprice", "overdue"})
     while play.outstanding():
         play.act("reserve")

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from panier_checkout.desk import Desk, Trade
 from panier_checkout.handlers import decide
 from panier_checkout.loops import ShopsNotLoadedError, load_desk, load_ledger
 from panier_checkout.notifications import record
+from panier_checkout.waits import PaymentHalfway
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 from panier_common.effects import Effect, Publish
@@ -258,3 +260,17 @@ async def test_what_people_look_up_is_found_without_reading_all_there_ever_was(
         await connection.execute("SET LOCAL enable_seqscan = off")
         plan = await connection.fetch(f"EXPLAIN SELECT * FROM {looked_up}")
     assert index in "\n".join([row[0] for row in plan])
+
+
+@pytest.mark.parametrize(("left", "reminders"), [(timedelta(minutes=2), 1), (timedelta(minutes=-2), 0)])
+async def test_a_timer_is_decided_on_by_the_present_time(pool: Pool, left: timedelta, reminders: int) -> None:
+    """Its own time is when it was due, however long checkout was away."""
+    async with pool.acquire() as connection:
+        _, effects = await batch(connection, await reserved(connection, ["FR.1"]))
+        (placed,) = happened(effects, e.OrderPlaced)
+        halfway = PaymentHalfway(placed.conversation, placed.order_id)
+        desk = await load_desk(TRADE, connection, [received(halfway, "halfway")])
+        order = desk.orders[placed.conversation][placed.order_id]
+        await db.save_orders(connection, [replace(order, due_at=datetime.now(UTC) + left)])
+        _, effects = await batch(connection, [received(halfway, "halfway")])
+        assert len(happened(effects, e.MessageRequested)) == reminders

@@ -1,5 +1,6 @@
 """From the request to the order: the questions, and what each answer leads to."""
 
+import pytest
 from msgspec.structs import replace
 from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
@@ -272,6 +273,16 @@ def test_another_price_is_shown_and_confirmed_anew(stage):
     (asked,) = stage.press(shown).happened(e.StockRequested)
     assert asked.lines[0].unit_minor == 150
     assert stage.reserved().order.total_minor == 860
+
+
+@pytest.mark.parametrize("bare", ["checkout:confirm", "checkout:confirm:"])
+def test_a_press_made_before_the_new_prices_were_shown_does_not_confirm_them(stage, bare):
+    stage.checkout().press("checkout:collect").press("checkout:confirm").press(bare)
+    stage.refused(repriced=(e.ShortLine("croissant", 4, None, unit_minor=150),))
+    assert stage.happened(e.StockRequested) == []
+    assert stage.text.count("8,60 €") == 2  # each press is answered by the summary
+    (asked,) = stage.press("checkout:confirm").happened(e.StockRequested)
+    assert asked.lines[0].unit_minor == 150
 
 
 def test_a_lower_price_below_the_minimum_asks_the_way_again(stage):

@@ -27,6 +27,11 @@ def placed(stage):
     stage.placed()
 
 
+def reminder(stage):
+    stage.placed()
+    stage.fire("halfway:")
+
+
 def short(stage):
     stage.checkout().press("checkout:collect").press("checkout:confirm")
     stage.refused(short=(e.ShortLine("croissant", 4, 3), e.ShortLine("tradition", 2, 0)))
@@ -65,6 +70,7 @@ SITUATIONS: tuple[Callable[..., None], ...] = (
     at_the_address,
     at_the_summary,
     placed,
+    reminder,
     short,
     repriced,
     receipt,

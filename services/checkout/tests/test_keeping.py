@@ -8,9 +8,10 @@ import pytest
 from panier_checkout import db
 from panier_checkout.decision import Result
 from panier_checkout.dialogue import Dialogue
+from panier_checkout.draft import Draft, Stage
 from panier_checkout.keeping import KEPT
 from panier_checkout.order import Order
-from panier_common.contracts.events import Customer, Fulfilment
+from panier_common.contracts.events import Address, Customer, Fulfilment
 from panier_common.keeping import SILENT, forget
 
 NOW = datetime.now(UTC)
@@ -51,13 +52,27 @@ async def test_only_what_is_idle_is_forgotten(connection: asyncpg.Connection) ->
     assert await connection.fetchval("SELECT count(*) FROM orders") == 2
 
 
-async def test_a_draft_is_not_forgotten(connection: asyncpg.Connection) -> None:
-    document = '{"conversation": "drafting", "draft": {}, "buttons_at": "2020-01-01T00:00:00Z"}'
-    await connection.execute("INSERT INTO dialogue VALUES ('drafting', $1), ('idle', $2)", document,
-                             document.replace("draft", "last"))  # fmt: skip
+def draft(stage: Stage, asked_at: datetime) -> Draft:
+    return Draft("cart", 1, "shop", "100", Customer("FR.1"), (), "EUR", "Bien cuits", asked_at, stage, "draft",
+                 "deliver", 450, Address("12 rue des Lilas"))  # fmt: skip
+
+
+async def test_an_address_that_was_given_and_never_used_is_forgotten(connection: asyncpg.Connection) -> None:
+    """Only a draft that waits for the answer about its stock is under way: a timer ends that."""
+    dialogues = {
+        "at the way": Dialogue("at the way", draft("way", OLD), buttons_at=OLD),
+        "at the address": Dialogue("at the address", draft("address", OLD), buttons_at=OLD),
+        "at the summary": Dialogue("at the summary", draft("summary", OLD), buttons_at=OLD),
+        "never shown": Dialogue("never shown", draft("summary", OLD), last_order="order"),
+        "frozen": Dialogue("frozen", draft("frozen", OLD), buttons_at=OLD),
+        "back after long": Dialogue("back after long", draft("way", YOUNG), buttons_at=OLD),
+        "not answered yet": Dialogue("not answered yet", draft("way", YOUNG)),
+    }
+    await db.save_dialogues(connection, list(dialogues.values()))
     for rule in KEPT:
         await forget(connection, rule)
-    assert await connection.fetchval("SELECT array_agg(conversation) FROM dialogue") == ["drafting"]
+    left = await db.load_dialogues(connection, list(dialogues))
+    assert left == {name: dialogues[name] for name in ("frozen", "back after long", "not answered yet")}
 
 
 async def test_results_of_commands_are_kept_longer_than_their_commands(connection: asyncpg.Connection) -> None:

@@ -28,10 +28,9 @@ def test_free_text_is_the_console_s_while_a_person_answers(stage):
 def test_only_presses_are_answered_while_a_person_answers(stage):
     stage.checkout((e.Line("gateau", "Gâteau", 2, 1000),)).press("checkout:deliver").sent()
     stage.play(e.FloorChanged(stage.conversation, "bakery", True, 1, stage.now))
-    (enquiry,) = stage.say("12 rue des Lilas, mais plutôt demain ?").happened(e.EnquiryRaised)
-    assert (enquiry.owner, stage.messages) == ("console", [])
-    for content in PLACES:
-        assert stage.send(content).effects == []
+    for content in (m.Text("12 rue des Lilas, mais plutôt demain ?"), *PLACES):
+        (enquiry,) = stage.send(content).happened(e.EnquiryRaised)
+        assert (enquiry.owner, stage.messages) == ("console", [])
     assert "catalog:menu" in stage.say("commandes").buttons
     stage.play(e.FloorChanged(stage.conversation, "bakery", False, 2, stage.now))
     assert stage.say("12 rue des Lilas").buttons[0].startswith("checkout:confirm:")
@@ -39,8 +38,10 @@ def test_only_presses_are_answered_while_a_person_answers(stage):
 
 @pytest.mark.parametrize("content", PLACES)
 def test_a_place_that_nobody_asked_for_is_left_to_the_person_who_answers(stage, content):
+    """The console is told, as of text: should that person have just gone, it answers."""
     stage.play(e.FloorChanged(stage.conversation, "bakery", True, 1, stage.now))
-    assert stage.send(content).effects == []
+    (enquiry,) = stage.send(content).happened(e.EnquiryRaised)
+    assert (enquiry.owner, enquiry.text, stage.messages) == ("console", "", [])
 
 
 def test_a_typed_title_of_the_last_message_is_a_press(stage):

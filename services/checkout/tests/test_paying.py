@@ -1,10 +1,11 @@
 """Money: paid once and in full, or failed, or a problem for a person; reminders and expiry."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from panier_checkout.order import LAWFUL, Unlawful, moved
+from panier_checkout.order import LAWFUL, Order, Unlawful, moved
 from panier_common.contracts import events as e
 from panier_common.contracts.outbound import LinkMessage
 
@@ -99,7 +100,7 @@ def test_one_reminder_at_half_time_then_expiry_with_a_way_on(stage):
     stage.fire("halfway:")
     assert [r.lane for r in stage.happened(e.MessageRequested)] == ["reminder"]
     assert isinstance(stage.messages[0], LinkMessage)
-    assert "15 minutes" in stage.text
+    assert "jusqu’au 4 mai, 14:30" in stage.text
     assert not any(key.startswith("halfway:") for key in stage.timers)
     stage.fire("overdue:")
     assert stage.happened(e.OrderExpired)[0].order_id == order.order_id
@@ -112,6 +113,57 @@ def test_a_short_wait_is_not_reminded_of(make_stage, stage):
     short.placed()
     assert [key.split(":")[0] for key in short.timers] == ["overdue"]
     assert "6 secondes" in short.text
+
+
+def test_a_reminder_that_comes_late_tells_the_end_as_it_is(stage):
+    """Checkout was away from the tenth minute to the 28th; the shop has changed its rule meanwhile."""
+    stage.placed()
+    stage.shop = replace(stage.shop, expires_after_seconds=7200.0)
+    assert "jusqu’au 4 mai, 14:30" in stage.later(minutes=28).fire("halfway:").text
+
+
+def test_who_was_away_until_the_end_does_not_remind_of_it(stage):
+    order = stage.placed()
+    assert stage.later(minutes=31).fire("halfway:").effects == []
+    stage.fire("overdue:")
+    assert stage.order.state == "expired"
+    assert [step.what for step in stage.desk.history if step.order_id == order.order_id] == ["placed", "expired"]
+
+
+def test_an_order_that_was_answered_late_ends_when_its_timer_does(stage):
+    """The stock's answer had waited for checkout: the time to pay begins when the customer is told."""
+    stage.checkout().press("checkout:collect").press("checkout:confirm")
+    reserved = e.StockReserved(stage.conversation, stage.shop.shop, stage.asked, stage.now)
+    stage.later(minutes=20).play(reserved, at=reserved.at)
+    assert stage.order.due_at == stage.due[f"overdue:{stage.order.order_id}"]
+    assert "jusqu’au 4 mai, 14:50" in stage.fire("halfway:").text
+
+
+def test_an_order_of_a_former_version_ends_by_the_shop_s_rule(stage):
+    order = stage.placed()
+    document = msgspec.to_builtins(order)
+    del document["due_at"]
+    stage.desk.orders[stage.conversation][order.order_id] = msgspec.convert(document, Order)
+    assert "jusqu’au 4 mai, 14:30" in stage.fire("halfway:").text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.4, "1 seconde"),
+        (1.0, "1 seconde"),
+        (90.0, "90 secondes"),
+        (179.0, "2 minutes"),
+        (1800.0, "30 minutes"),
+        (24 * 3600.0, "24 heures"),
+        (47.9 * 3600.0, "47 heures"),
+        (7 * 24 * 3600.0, "7 jours"),
+    ],
+)
+def test_the_time_to_pay_is_told_in_units_that_people_use_and_never_longer_than_it_is(make_stage, stage, seconds, told):
+    patient = make_stage(shop=replace(stage.shop, expires_after_seconds=seconds))
+    patient.placed()
+    assert f"sous {told}." in patient.text
 
 
 def test_timers_of_a_paid_order_do_nothing(stage):

@@ -49,6 +49,13 @@ def test_the_answer_to_confirm_is_the_link_the_provider_told(remote):
     assert str(remote.messages[0].url) == LINK
 
 
+def test_a_link_that_comes_late_tells_what_is_left(remote):
+    """Of the time that the order was given: the shop's rule has changed meanwhile."""
+    remote.placed()
+    remote.shop = replace(remote.shop, expires_after_seconds=7200.0)
+    assert "sous 9 minutes." in opened(remote.later(minutes=20, seconds=20)).text
+
+
 def test_an_answer_that_comes_twice_is_told_once(remote):
     remote.placed()
     opened(remote)

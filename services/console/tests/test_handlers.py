@@ -95,6 +95,18 @@ def test_free_text_waits_for_the_person_who_has_the_floor() -> None:
     assert decision.events == ()
 
 
+@pytest.mark.parametrize("text", ["alors ?", ""])
+@pytest.mark.parametrize("language", sorted(handlers.words.languages))
+def test_what_was_said_while_the_floor_went_back_is_answered(text: str, language: str) -> None:
+    """Checkout has not heard of it yet, and nobody reads an inbox that was handed back. A place has no text."""
+    back = handlers.hand_back(CALLED, FloorReturned(CONVERSATION, "key", "shop", AT)).inbox
+    decision = handlers.answer_enquiry(back, enquiry(text), language)
+    assert (decision.inbox.person, decision.inbox.unanswered_since) == (False, None)
+    (answer,) = said(decision.events)
+    assert answer.body == handlers.words.languages[language]["person.gone"]
+    assert [button.id for button in answer.buttons] == ["catalog:menu", "console:person"]
+
+
 def test_handing_back_gives_the_machine_the_floor_once() -> None:
     returned = FloorReturned(CONVERSATION, "key", "shop", AT)
     decision = handlers.hand_back(CALLED, returned)

@@ -240,7 +240,7 @@ async def claim_calls(db: Connection, homes: Sequence[int], limit: int, seconds:
     rows = await db.fetch(
         f"""
         WITH due AS (
-            SELECT order_id, what FROM provider_call WHERE home = ANY($1::int[]) AND due_at <= clock_timestamp()
+            SELECT order_id, what FROM provider_call WHERE home = ANY($1::int[]) AND due_at <= statement_timestamp()
             ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
         UPDATE provider_call AS call

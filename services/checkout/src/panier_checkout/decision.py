@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -81,11 +81,13 @@ class Case:
     """All that a handler may know: `orders` are the conversation's that the record could be about.
 
     `number` is the one that an order placed now would get. `to` is None when nobody waits for an answer.
+    `at` is the record's own time, of a timer when it was due: long before `now`, if checkout was away.
     `home` and `traceparent` are for what is asked outside because of it.
     """
 
     id: str
     at: datetime
+    now: datetime
     conversation: str
     shop: ShopConfigured
     dialogue: Dialogue
@@ -121,6 +123,10 @@ class Case:
             return order.pay_url
         payable = Payable(order.order_id, order.total_minor, order.currency)
         return self.providers[order.provider].link(payable) or ""
+
+    def due_at(self, order: Order) -> datetime:
+        """When its time to pay is over; of an order that does not know, by the shop's present rule."""
+        return order.due_at or order.placed_at + timedelta(seconds=self.shop.expires_after_seconds)
 
     def answer(self, *messages: Message) -> tuple[Effect, ...]:
         """Answers to the message that this is about."""

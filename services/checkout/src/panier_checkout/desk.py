@@ -50,7 +50,7 @@ class Desk:
     """`orders` are by conversation, then id; `serials` holds each shop's next order number, locked.
 
     `changed_…` say which rows are to be saved. `asked` are orders that a provider has not answered about, known
-    only where somebody is to be erased.
+    only where somebody is to be erased. `now` is when the batch is decided on; None: at its records' own times.
     """
 
     dialogues: dict[str, Dialogue] = field(default_factory=dict)
@@ -66,6 +66,7 @@ class Desk:
     calls: dict[tuple[str, str], Call] = field(default_factory=dict)
     settled_calls: set[tuple[str, str]] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    now: datetime | None = None
 
     def dialogue(self, conversation: str) -> Dialogue:
         return self.dialogues.get(conversation) or Dialogue(conversation)
@@ -88,6 +89,7 @@ class Desk:
         return Case(
             id=received.id,
             at=at or received.at,
+            now=self.now or received.at,
             conversation=conversation,
             shop=shop,
             dialogue=self.dialogue(conversation),

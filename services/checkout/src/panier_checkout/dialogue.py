@@ -67,7 +67,7 @@ def holding(dialogue: Dialogue, received: Received) -> Dialogue:
     """The dialogue with this record put aside; Meta's own JSON is of no more use then."""
     event = received.event
     if isinstance(event, MessageReceived):
-        event = replace(event, raw=msgspec.Raw(b"null"))
+        event = replace(event, content=_meant(event.content, dialogue), raw=msgspec.Raw(b"null"))
     held = Held(
         received.id,
         received.topic,
@@ -77,6 +77,14 @@ def holding(dialogue: Dialogue, received: Received) -> Dialogue:
         received.language,
     )
     return replace(dialogue, held=(*dialogue.held, held)[:HELD_LIMIT])
+
+
+def _meant(content: m.Content, dialogue: Dialogue) -> m.Content:
+    """A bare confirm means the summary that was sent last now, never one with other prices that is still to come."""
+    reply = routing.parse_reply(content.id) if isinstance(content, m.Reply) else None
+    if reply is None or (reply.owner, reply.verb, reply.argument) != (routing.CHECKOUT, "confirm", ""):
+        return content
+    return m.Reply(routing.reply_id(routing.CHECKOUT, "confirm", dialogue.last_summary))
 
 
 def showing(dialogue: Dialogue, sent: MessageSent) -> Dialogue:

@@ -1,6 +1,7 @@
 """From the request to order to the answer about the stock: the draft's questions and presses."""
 
 import dataclasses
+from datetime import timedelta
 
 from msgspec.structs import replace
 from panier_common.contracts import inbound as m
@@ -202,6 +203,7 @@ def _placed(case: Case, draft: Draft, order: Order, effects: tuple[Effect, ...])
 
 def _ordered(case: Case, draft: Draft) -> Order:
     to_pay = case.provider.takes_payments and draft.total_minor > 0
+    due_at = case.now + timedelta(seconds=case.shop.expires_after_seconds)
     return Order(
         order_id=drafts.order_id_of(draft.draft_id),
         number=case.number,
@@ -221,6 +223,7 @@ def _ordered(case: Case, draft: Draft) -> Order:
         caused_by=draft.confirmed.wamid if draft.confirmed else "",
         provider=case.provider.name,
         note=draft.note,
+        due_at=due_at if to_pay else None,
     )
 
 

@@ -87,10 +87,10 @@ def _said(case: Case, message: e.MessageReceived, press: str | None, reply: rout
     if press is not None:
         return _pressed(case, message, press, reply)
     match message.content:
-        case m.Text(body=body) if case.dialogue.person:
-            return Decision(events(_enquiry(case, message, routing.CONSOLE, body, None)))
-        case _ if case.dialogue.person:
-            return NOTHING  # the inbox has it: every message is kept there
+        case content if case.dialogue.person:
+            # The console keeps every message. It is told of this one in case it knows better, and then answers it.
+            text = content.body if isinstance(content, m.Text) else ""
+            return Decision(events(_enquiry(case, message, routing.CONSOLE, text, None)))
         case m.Text(body=body):
             draft = case.dialogue.draft
             if draft is not None and drafts.waits_for_address(draft, case.at):

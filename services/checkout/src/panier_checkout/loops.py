@@ -1,6 +1,7 @@
 """Checkout's two loops: what each reads, what it wants of that, and how a batch is loaded and saved."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from panier_common import homes, routing, topics
@@ -80,7 +81,7 @@ async def load_desk(trade: Trade, connection: Connection, batch: Sequence[Receiv
     """The dialogues of the batch, the orders it could be about, and the serials of orders to be placed."""
     if not trade.shops.loaded:
         raise ShopsNotLoadedError
-    desk = Desk(dialogues=await db.load_dialogues(connection, conversations(batch)))
+    desk = Desk(dialogues=await db.load_dialogues(connection, conversations(batch)), now=datetime.now(UTC))
     wanted = references(batch, desk.dialogues, trade.languages)
     if wanted.order_ids or wanted.latest:
         for order in await db.load_orders(connection, wanted):

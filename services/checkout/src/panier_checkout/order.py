@@ -32,7 +32,8 @@ _FIRST = 100
 class Order(Struct, frozen=True):
     """`provider` is asked for the money, `paid_by` the notification that paid; fees are in `total_minor`.
 
-    `session_id` and `pay_url` are what a provider reached over the network told; else they are empty.
+    `session_id` and `pay_url` are what a provider reached over the network told; else they are empty. `due_at` is when
+    the time to pay is over: None where there is none, and in orders placed by former versions.
     """
 
     order_id: str
@@ -56,6 +57,7 @@ class Order(Struct, frozen=True):
     paid_by: str | None = None
     session_id: str = ""
     pay_url: str = ""
+    due_at: datetime | None = None
 
 
 class Unlawful(Struct, frozen=True):

@@ -37,10 +37,7 @@ def pay_link(voice: Voice, key: str, order: Order, link: str, **fields: object) 
 
 
 def placed_to_pay(voice: Voice, order: Order, link: str, seconds: float) -> Messages:
-    within = (
-        voice.count("minutes", round(seconds / 60)) if seconds >= 60 else voice.count("seconds", max(round(seconds), 1))
-    )
-    return pay_link(voice, "placed.to_pay", order, link, within=within)
+    return pay_link(voice, "placed.to_pay", order, link, within=voice.span(seconds))
 
 
 def link_delayed(voice: Voice, order: Order) -> Messages:

@@ -60,11 +60,12 @@ def problem_of(told: PaymentRecorded, reason: str, conversation: str | None) -> 
 
 
 def remind_of_payment(case: Case, order: Order) -> Decision:
-    """Once, at half of the time."""
-    if order.state != "awaiting_payment" or not case.link(order):
+    """Once, at half of the time. Not by who was away until its end: that is told right behind."""
+    due_at = case.due_at(order)
+    if order.state != "awaiting_payment" or not case.link(order) or case.now >= due_at:
         return NOTHING
-    left = case.voice.count("minutes", round(case.shop.expires_after_seconds / 120))
-    reminder = order_answers.pay_link(case.voice, "payment.reminder", order, case.link(order), within=left)
+    until = case.voice.when(due_at)
+    reminder = order_answers.pay_link(case.voice, "payment.reminder", order, case.link(order), until=until)
     return Decision(case.tell(order, reminder, "reminder"), history=(case.step(order, "payment_reminded", "panier"),))
 
 

@@ -74,7 +74,7 @@ def tell_link(case: Case, order: Order, opened: SessionOpened) -> Decision:
     known = replace(order, session_id=opened.session_id, pay_url=opened.url)
     if order.state != "awaiting_payment":
         return Decision(order=known, settled=done, calls=(closing(case, known),))
-    left = case.shop.expires_after_seconds - (case.at - order.placed_at).total_seconds()
+    left = (case.due_at(order) - case.now).total_seconds()
     return Decision(
         case.reply_to(order, order_answers.placed_to_pay(case.voice, known, opened.url, left)),
         order=known,

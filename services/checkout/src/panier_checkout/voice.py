@@ -10,6 +10,8 @@ from panier_common import money, routing
 from panier_common.contracts.outbound import BUTTON_TITLE_LIMIT, ReplyButton, clip
 from panier_common.locales import locale_of
 
+_UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60))
+
 
 class WordBook(Protocol):
     """Message catalogues by language, as `panier_common.words` loads them."""
@@ -38,6 +40,11 @@ class Voice:
         """A day and a time in the shop's own time zone."""
         zone, locale = ZoneInfo(self.timezone), locale_of(self.language)
         return format_datetime(at, "d MMM, HH:mm", tzinfo=zone, locale=locale)
+
+    def span(self, seconds: float) -> str:
+        """How long that is, never longer: in the largest unit of which there are two, so that little is rounded off."""
+        unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), ("seconds", 1))
+        return self.count(unit, max(int(seconds / size), 1))
 
     def button(self, title: str, owner: str, verb: str, *arguments: str) -> ReplyButton:
         """A button whose title is the word `button.<title>`."""

@@ -57,11 +57,16 @@ def answer(inbox: Inbox, message: MessageReceived, language: str) -> Decision:
 
 
 def answer_enquiry(inbox: Inbox, enquiry: EnquiryRaised, language: str) -> Decision:
-    """A typed title counts as its button; other text is there for the person who has the floor."""
+    """A typed title counts as its button; other text, or a place, is there for the person who has the floor.
+
+    When the floor was just handed back, checkout may not have heard of it: then nobody would ever read it here.
+    """
     inbox = floor.heard(inbox, enquiry.shop, enquiry.customer, enquiry.at)
     if enquiry.reply_id is not None:
         return answer_press(inbox, enquiry, enquiry.reply_id, language)
-    return Decision(floor.waits(inbox, enquiry.at))
+    if inbox.person:
+        return Decision(floor.waits(inbox, enquiry.at))
+    return Decision(inbox, (_said(enquiry, words(language, "person.gone"), language, offers_person=True),))
 
 
 def answer_press(inbox: Inbox, asked: MessageReceived | EnquiryRaised, reply: str, language: str) -> Decision:
