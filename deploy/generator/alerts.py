@@ -27,13 +27,10 @@ class Alert:
     runbook: str
 
 
-def unheard(service: str) -> str:
-    """Where others were heard within a day, or nowhere at all: nothing of this service."""
+def unheard(service: str, series: str = "panier_ready") -> str:
+    """Where services were heard within a day, or nowhere at all: nothing of this one, or of its database."""
     there = f'label_replace(group by (namespace) (last_over_time(panier_ready[1d])), "service", "{service}", "", "")'
-    return (
-        f"({there} unless on (namespace, service) panier_ready"
-        f' or on (service) absent(panier_ready{{service="{service}"}}))'
-    )
+    return f'({there} unless on (namespace, service) {series} or on (service) absent({series}{{service="{service}"}}))'
 
 
 def happened(counter: str, window: str) -> str:
@@ -155,11 +152,11 @@ ALERTS = (
     ),
     Alert(
         "PanierTokenUnknown",
-        # Of a process that never had an answer it is when the process began.
-        "time() - max by (namespace) (panier_token_checked_timestamp_seconds) > 6 * 3600",
+        # Of a number that Meta never answered about it is when a process first knew of it.
+        "time() - max by (namespace, number) (panier_token_checked_timestamp_seconds) > 6 * 3600",
         "10m",
         TICKET,
-        "Meta has not said for {{ $value | humanizeDuration }} until when the access tokens are good",
+        "Meta has not said for {{ $value | humanizeDuration }} until when {{ $labels.number }}'s access token is good",
         "token-expires",
     ),
     Alert(
@@ -247,10 +244,10 @@ ALERTS = (
     ),
     Alert(
         "PanierDatabaseMetricsAbsent",
-        "group by (namespace) (panier_ready) unless on (namespace) cnpg_panier_stock_drifted",
+        " or ".join(unheard(service, "cnpg_panier_database_watched") for service in WITH_DATABASE),
         "10m",
         TICKET,
-        "The databases' own metrics are missing: outbox age, dead letters and stock drift are not watched",
+        "Nothing is heard of {{ $labels.service }}'s database: its outbox, timers and dead letters are not watched",
         "metrics-absent",
     ),
     Alert(
@@ -271,6 +268,16 @@ ALERTS = (
         TICKET,
         "The last base backup of {{ $labels.cnpg_io_cluster }} is older than 36 hours, or nothing is known of it",
         "backup-old",
+    ),
+    Alert(
+        "PanierArchivingFails",
+        # PostgreSQL tries again every minute. What goes through within a few minutes is nobody's work: the window has
+        # forgotten it before the alert has waited.
+        "sum by (namespace, cnpg_io_cluster) (increase(cnpg_pg_stat_archiver_failed_count[15m])) > 0",
+        "20m",
+        TICKET,
+        "What changes in {{ $labels.cnpg_io_cluster }} has not been archived for 20 minutes: a restore would lack it",
+        "archiving-fails",
     ),
     Alert(
         "PanierDiskFills",

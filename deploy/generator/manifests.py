@@ -125,6 +125,11 @@ def backup(service: str) -> Manifest:
     return _object("postgresql.cnpg.io/v1", "ScheduledBackup", f"panier-{service}-db", spec, "database")
 
 
+# In templates of External Secrets. `urlquery` makes a blank a plus, which no client of PostgreSQL reads as a blank.
+_AS_IT_IS = "{{ .password }}"
+_IN_URL = '{{ .password | urlquery | replace "+" "%20" }}'
+
+
 def database_secrets(service: str) -> Iterator[Manifest]:
     """Names and passwords for PostgreSQL and the addresses for the service and the job that migrates its tables."""
     database = f"panier_{service}"
@@ -132,7 +137,7 @@ def database_secrets(service: str) -> Iterator[Manifest]:
         (database, f"panier-{service}-database", service),
         (f"{database}_owner", f"panier-{service}-owner", f"{service}-owner"),
     ):
-        url = f"postgresql://{role}:{{{{ .password }}}}@panier-{service}-db-rw:5432/{database}?sslmode=require"
+        url = f"postgresql://{role}:{_IN_URL}@panier-{service}-db-rw:5432/{database}?sslmode=require"
         spec = {
             "refreshInterval": "5m",
             "secretStoreRef": {"kind": "ClusterSecretStore", "name": "panier"},
@@ -140,7 +145,7 @@ def database_secrets(service: str) -> Iterator[Manifest]:
                 "template": {
                     "type": "kubernetes.io/basic-auth",
                     "metadata": {"labels": {"cnpg.io/reload": "true"}},
-                    "data": {"username": role, "password": "{{ .password }}", "url": url},
+                    "data": {"username": role, "password": _AS_IT_IS, "url": url},
                 }
             },
             "data": [{"secretKey": "password", "remoteRef": {"key": "panier/databases", "property": password}}],

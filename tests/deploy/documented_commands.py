@@ -36,7 +36,7 @@ VERBS: dict[str, dict[str, bool]] = {
     "diff": {"-k": True},
     "exec": {"-it": False, "-i": False, "-c": True},
     "get": {"-l": True, "-o": True, "--field-selector": True},
-    "logs": {"-l": True, "-c": True, "--since": True},
+    "logs": {"-l": True, "-c": True, "--since": True, "--tail": True},
     "port-forward": {},
     "rollout restart": {"-l": True},
     "rollout status": {"-l": True, "--timeout": True},
@@ -54,6 +54,7 @@ _NAMESPACES = ("-n", "--namespace")
 class Pod:
     labels: dict[str, str]
     containers: tuple[str, ...]
+    ports: tuple[int, ...] = ()
 
 
 @dataclass
@@ -69,7 +70,8 @@ class There:
     def __post_init__(self) -> None:
         self.secrets = self.secrets | set(made_by_operators(self.objects))
         for _, metadata, pod in workloads(self.objects):
-            self.pods.append(Pod(metadata["labels"], tuple(c["name"] for c in pod["containers"])))
+            ports = tuple(port["containerPort"] for c in pod["containers"] for port in c.get("ports", []))
+            self.pods.append(Pod(metadata["labels"], tuple(c["name"] for c in pod["containers"]), ports))
         self.pods += _of_operators(self.objects)
         for one in self.objects:
             self._know(one["kind"], one["apiVersion"].rpartition("/")[0])
@@ -131,7 +133,10 @@ def lines_of(page: pathlib.Path) -> list[str]:
 def kubectl_lines(text: str) -> list[str]:
     """Every kubectl command of shell blocks and of inline code; what stands inside `$(…)` is one of its own."""
     found: list[str] = []
-    for _, block in re.findall(r"^( *)```(?:sh|bash|console)?\n(.*?)^\1```", text, re.M | re.S):
+    # With every language: what closes one block opens no other.
+    for _, language, block in re.findall(r"^( *)```(\w*)\n(.*?)^\1```", text, re.M | re.S):
+        if language not in ("", "sh", "bash", "console"):
+            continue
         loop = ""
         for line in block.replace("\\\n", " ").splitlines():
             if of := re.match(r"\s*for service in ([a-z ]+);", line):
@@ -242,6 +247,8 @@ def _wrong_pods(line: Line, there: There) -> Iterator[str]:
         yield f"{line.verb} of no pods"
     known = {name for pod in there.hit("Pod", _labels(line)) for name in pod.containers}
     yield from (f"no container {name}" for name in line.of("-c") if name not in known)
+    if line.verb == "logs" and _labels(line) and not line.of("--tail"):
+        yield "without --tail, logs of a selector are each pod's last ten lines, whatever --since says"
     if line.after[:1] == ["psql"]:
         databases = {o["spec"]["bootstrap"]["initdb"]["database"] for o in there.objects if o["kind"] == "Cluster"}
         yield from (f"no database {name}" for name in line.after[1:] if name not in databases)
@@ -270,6 +277,9 @@ def _wrong_objects(line: Line, there: There) -> Iterator[str]:
     if line.verb == "port-forward" and kinds == ["Service"]:
         ports = [p["port"] for o in there.objects if o["metadata"]["name"] == name for p in o["spec"].get("ports", [])]
         yield from (f"{name} has no port {p}" for p in others if int(p.rpartition(":")[2]) not in ports)
+    if line.verb == "port-forward" and kinds == ["Pod"]:
+        known = {port for pod in there.pods for port in pod.ports}
+        yield from (f"no pod has the port {p}" for p in others if int(p.rpartition(":")[2]) not in known)
     for path in line.of("-o"):
         key = re.fullmatch(r"jsonpath=\{\.data\.([\w-]+)\}", path) if kinds == ["Secret"] else None
         if key is not None and (names[0], key[1]) not in there.secrets:
@@ -312,6 +322,6 @@ def _services(beside: str) -> tuple[str, ...]:
 
 
 def _filled(sql: str) -> str:
-    """With a number where a page says `…` or a word such as EARLIEST or PID."""
+    """With a number where a page says `…` or PID."""
     sql = re.sub(r"\s+", " ", sql).strip().rstrip(";").replace("'…'", "'x'").replace("…", "0")
-    return re.sub(r"\b(?:EARLIEST|PID)\b", "0", sql)
+    return re.sub(r"\bPID\b", "0", sql)

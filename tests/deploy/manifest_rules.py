@@ -192,6 +192,15 @@ def admin_ports_stay_inside(objects: list[Object]) -> Iterator[str]:
                 yield f"{name_of(one)} opens {', '.join(sorted(ports))}"
 
 
+def who_is_not_ready_can_be_asked_why(objects: list[Object]) -> Iterator[str]:
+    """The Service of an admin port leads to every process, that of a public port to those that are ready alone."""
+    for one in objects:
+        if one["kind"] == "Service" and one["metadata"]["labels"].get("app.kubernetes.io/component") == "service":
+            admin = "admin" in {port["targetPort"] for port in one["spec"]["ports"]}
+            if one["spec"].get("publishNotReadyAddresses", False) is not admin:
+                yield f"{name_of(one)} {'hides' if admin else 'leads customers to'} processes that are not ready"
+
+
 def settings_are_known_and_whole(objects: list[Object]) -> Iterator[str]:
     shared = {n for one in objects if name_of(one) == "ConfigMap panier-settings" for n in one["data"]}
     for name, service, container in _services(objects):
@@ -299,6 +308,7 @@ RULES = (
     ports_are_those_listened_on,
     selectors_hit,
     admin_ports_stay_inside,
+    who_is_not_ready_can_be_asked_why,
     settings_are_known_and_whole,
     stopping_takes_long_enough,
     images_have_a_version,

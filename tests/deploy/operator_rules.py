@@ -1,5 +1,6 @@
 """What operators refuse or take for something else, and no schema says; a rule yields one line for each thing wrong."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -7,10 +8,15 @@ from functools import cache
 import yaml
 from known_settings import ROOT
 from manifest_rules import Object, name_of
+from panier_common.postgres import create_pool
 from panier_common.topics import DEFAULT_PARTITIONS
 from platform_rules import named, of_kind
 
 _UNITS = {"M": 2**20, "G": 2**30}
+# Of a process, and what is left of a database's connections for all who are none of its service's processes: the
+# operator, monitoring, the migrating job, people.
+_POOL = inspect.signature(create_pool).parameters["size"].default
+_OTHERS = 10
 
 
 def _bytes(size: str) -> int:
@@ -50,6 +56,9 @@ def loops() -> set[str]:
 def autoscalers_fit(objects: list[Object]) -> Iterator[str]:
     """They scale what is there, nobody else says how many, groups exist, and no process is without partitions."""
     deployments = named(objects, "Deployment")
+    partitions = min(
+        (topic["spec"]["partitions"] for topic in of_kind(objects, "KafkaTopic")), default=DEFAULT_PARTITIONS
+    )
     authentications = named(objects, "TriggerAuthentication")
     for scaler in of_kind(objects, "ScaledObject", "HorizontalPodAutoscaler"):
         target = deployments.get(scaler["spec"]["scaleTargetRef"]["name"])
@@ -62,11 +71,23 @@ def autoscalers_fit(objects: list[Object]) -> Iterator[str]:
                 yield f"{name_of(scaler)}: no loop reads as {trigger['metadata']['consumerGroup']}"
             if trigger["authenticationRef"]["name"] not in authentications:
                 yield f"{name_of(scaler)}: nothing to sign in with"
-        if scaler["kind"] == "ScaledObject" and scaler["spec"]["maxReplicaCount"] > DEFAULT_PARTITIONS:
+        if scaler["kind"] == "ScaledObject" and scaler["spec"]["maxReplicaCount"] > partitions:
             yield f"{name_of(scaler)}: more processes than partitions"
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(objects, "ScaledObject")}
     if "panier-sales" in scaled:
         yield "sales is one process"
+
+
+def databases_take_every_process(objects: list[Object]) -> Iterator[str]:
+    """The most processes that there may be, and the one more of a roll-out, with all the connections they may have."""
+    clusters = named(objects, "Cluster")
+    for scaler in of_kind(objects, "ScaledObject", "HorizontalPodAutoscaler"):
+        cluster = clusters.get(f"{scaler['spec']['scaleTargetRef']['name']}-db")
+        if cluster is not None:
+            most = scaler["spec"].get("maxReplicaCount") or scaler["spec"]["maxReplicas"]
+            wanted = (most + 1) * _POOL + _OTHERS
+            if int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) < wanted:
+                yield f"{name_of(cluster)}: {most} processes and others take {wanted} connections"
 
 
 def autoscalers_ask_our_brokers(objects: list[Object]) -> Iterator[str]:
@@ -95,6 +116,7 @@ RULES = (
     changes_fit_their_disk,
     rows_are_counted_once,
     autoscalers_fit,
+    databases_take_every_process,
     autoscalers_ask_our_brokers,
     backups_have_a_folder_of_their_own,
 )

@@ -179,6 +179,11 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         "4 copies",
         lambda o: _spec(o, "KafkaTopic panier.cart.v1").update(replicas=4),
     ),
+    (
+        rules.kafka_is_the_tables,
+        "different numbers of partitions: [12, 48]",
+        lambda o: _spec(o, "KafkaTopic panier.cart.v1").update(partitions=48),
+    ),
     (rules.kafka_is_the_tables, "in plain", lambda o: _kafka(o)["listeners"][0].update(tls=False)),
     (
         rules.kafka_is_the_tables,
@@ -195,6 +200,11 @@ PLATFORM_FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         operator_rules.changes_fit_their_disk,
         "panier-cart-db: max_wal_size 4GB on 4Gi",
         lambda o: _spec(o, "Cluster panier-cart-db")["walStorage"].update(size="4Gi"),
+    ),
+    (
+        operator_rules.databases_take_every_process,
+        "panier-cart-db: 12 processes and others take 62 connections",
+        lambda o: _spec(o, "Cluster panier-cart-db")["postgresql"]["parameters"].update(max_connections="60"),
     ),
     (operator_rules.rows_are_counted_once, "panier_outbox is asked of every copy", _ask_every_copy),
     (

@@ -300,6 +300,8 @@ def kafka_is_the_tables(objects: list[Object]) -> Iterator[str]:
     topics = named(objects, "KafkaTopic")
     if clusters and topics.keys() != {topic.name for topic in (*TOPICS, *CHANGELOGS)}:
         yield f"topics differ: {sorted(topics.keys() ^ {topic.name for topic in (*TOPICS, *CHANGELOGS)})}"
+    if len(numbers := {topic["spec"]["partitions"] for topic in topics.values()}) > 1:
+        yield f"topics have different numbers of partitions: {sorted(numbers)}"
     brokers = sum(p["spec"]["replicas"] for p in of_kind(objects, "KafkaNodePool") if "broker" in p["spec"]["roles"])
     for topic in topics.values():
         copies, least = topic["spec"]["replicas"], topic["spec"]["config"]["min.insync.replicas"]

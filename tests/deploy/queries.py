@@ -45,7 +45,7 @@ _FOREIGN: dict[str, tuple[str, set[str]]] = {
     "cnpg_backends_max_tx_duration_seconds": ("gauge", {"datname"}),
     "cnpg_pg_database_size_bytes": ("gauge", {"datname"}),
     "cnpg_pg_replication_lag": ("gauge", set()),
-    "cnpg_pg_stat_archiver_failed_count": ("counter", set()),
+    "cnpg_pg_stat_archiver_failed_count": ("counter", _ADDED),
     "cnpg_pg_stat_database_xact_commit": ("counter", {"datname"}),
 }
 _OVER_COUNTERS = {"rate", "increase", "irate"}

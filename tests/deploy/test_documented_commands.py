@@ -60,10 +60,12 @@ PLANTED = [
     ("kubectl get kafka,pods -l strimzi.io/cluster=panier", "no Kafka has strimzi.io/cluster=panier"),
     ("kubectl get pods -n panier-dev", ""),
     ("kubectl get pods -n paniers", "no namespace paniers"),
-    ("kubectl logs -l app.kubernetes.io/name=SERVICE --since=5m", ""),
+    ("kubectl logs -l app.kubernetes.io/name=SERVICE --since=5m --tail=-1", ""),
+    ("kubectl logs -l app.kubernetes.io/name=SERVICE --since=5m", "last ten lines"),
     ("kubectl logs -l app.kubernetes.io/name=senders --since=5m", "no Pod has app.kubernetes.io/name=senders"),
-    ("kubectl logs -l app.kubernetes.io/name=sender -c service", ""),
+    ("kubectl logs -l app.kubernetes.io/name=sender -c service --tail=100", ""),
     ("kubectl logs -l app.kubernetes.io/name=sender -c sender", "no container sender"),
+    ("kubectl logs job/panier-topics", ""),
     ("kubectl rollout undo deployment/panier-SERVICE", ""),
     ("kubectl rollout undo deployment/panier-SERVICES", "no Deployment panier-ingestS"),
     ("kubectl rollout undo", "no kind at all"),
@@ -71,6 +73,8 @@ PLANTED = [
     ("kubectl scale statefulset/panier-sales --replicas=1", "no kind statefulset"),
     ("kubectl port-forward service/panier-cart-admin 9091:9090", ""),
     ("kubectl port-forward service/panier-cart-admin 9091:9091", "panier-cart-admin has no port 9091:9091"),
+    ("kubectl port-forward pod/NAME 9091:9090", ""),
+    ("kubectl port-forward pod/NAME 9091:9091", "no pod has the port 9091:9091"),
     ("kubectl get secret panier-admin -o jsonpath='{.data.token}'", ""),
     ("kubectl get secret panier-admin -o jsonpath='{.data.word}'", "panier-admin has no word"),
     ("kubectl get secret panier-admins", "no Secret panier-admins"),
@@ -103,14 +107,40 @@ def test_commands_are_found_wherever_a_page_has_them() -> None:
         "Look (`kubectl get\n  pods`), then\n\n- so:\n\n  ```sh\n  for service in cart sender; do\n"
         "      kubectl delete job panier-$service  # now\n  done\n"
         "  A=$(kubectl get secret a -o x | base64 -d) kubectl logs -l b=c | tail &\n  ```\n"
+        "```yaml\nkubectl: x\n```\n\nAnd kubectl itself.\n\n```sh\nkubectl get nodes\n```\n"
     )
     assert kubectl_lines(text) == [
         "kubectl delete job panier-cart",
         "kubectl delete job panier-sender",
         "kubectl get secret a -o x",
         "kubectl logs -l b=c",
+        "kubectl get nodes",
         "kubectl get pods",
     ]
+
+
+def asked_outside(text: str) -> list[str]:
+    """Lines that have `doctor` look at one part of what only a shell inside is told, from elsewhere."""
+    lines = re.findall(r"^.*\bpanier doctor --only (?:meta|kafka|postgres|schema)\b.*$", text, re.M)
+    return [line for line in lines if "kubectl exec" not in line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_only_a_shell_inside_knows_is_asked_there(page: pathlib.Path) -> None:
+    assert asked_outside(page.read_text("utf-8")) == []
+
+
+def test_a_question_that_nobody_outside_can_answer_is_found() -> None:
+    inside = "kubectl exec -it job/panier-operator -- panier doctor --only meta.\n"
+    assert asked_outside(f"{inside}./panier doctor --only meta.\n") == ["./panier doctor --only meta."]
+
+
+def test_a_new_token_is_asked_about_from_a_shell_that_has_read_it() -> None:
+    """Which reads Secrets at its start: one that is older has the old token."""
+    [section] = re.findall(r"^### `panier-shop-tokens`\n(.*?)(?=^##)", OPERATIONS, re.M | re.S)
+    inside = [line for line in kubectl_lines(section) if "panier-operator" in line]
+    assert inside[0] == "kubectl create job panier-operator --from=cronjob/panier-operator"
+    assert "kubectl exec -it job/panier-operator -- panier doctor --only meta." in inside
 
 
 def unknown_names(text: str, there: There) -> set[str]:
@@ -235,11 +265,18 @@ async def test_every_query_of_the_pages_is_answered(service: str, database: Data
         await connection.close()
 
 
+def test_a_place_that_a_page_writes_is_the_beginning_of_what_is_there() -> None:
+    """Where a topic begins, nobody can read off a database; a place before all records is begun at the first."""
+    written = [one.text for one in STATEMENTS if "next_offset =" in one.text]
+    assert written
+    assert [sql for sql in written if not re.search(r"SET next_offset = -1 WHERE", sql)] == []
+
+
 def test_whose_database_a_query_is_for_is_read_from_beside_it() -> None:
     text = (
         "Look:\n\n```sql\nSELECT 1\nFROM hold;\n```\n\nin catalog's database.\n\n"
         "Or:\n\n```sql\nSELECT 2;\n```\n\nanywhere.\n\n"
-        "- Or `UPDATE position SET\n  x = EARLIEST WHERE loop = '…'` in the sender's\n  database.\n- `SELECT now()`.\n"
+        "- Or `UPDATE position SET\n  x = PID WHERE loop = '…'` in the sender's\n  database.\n- `SELECT now()`.\n"
     )
     assert [(one.text, one.services) for one in statements("x", text)] == [
         ("SELECT 1 FROM hold", ("catalog",)),

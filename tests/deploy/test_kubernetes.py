@@ -38,6 +38,7 @@ from manifest_rules import (
     service_links_are_off,
     settings_are_known_and_whole,
     stopping_takes_long_enough,
+    who_is_not_ready_can_be_asked_why,
 )
 from platform_faults import PLATFORM_FAULTS
 from render import render
@@ -281,6 +282,16 @@ FAULTS: list[tuple[Callable[..., Any], str, Fault]] = [
         admin_ports_stay_inside,
         "Service panier-ingest opens",
         lambda o: o["Service panier-ingest"]["spec"]["ports"].append({"port": 9090, "targetPort": "admin"}),
+    ),
+    (
+        who_is_not_ready_can_be_asked_why,
+        "Service panier-cart-admin hides",
+        lambda o: o["Service panier-cart-admin"]["spec"].pop("publishNotReadyAddresses"),
+    ),
+    (
+        who_is_not_ready_can_be_asked_why,
+        "Service panier-ingest leads customers to",
+        lambda o: o["Service panier-ingest"]["spec"].update(publishNotReadyAddresses=True),
     ),
     (settings_are_known_and_whole, "does not know", lambda o: env(o, "PANIER_CART_ADMIN_PROT", value="9090")),
     (settings_are_known_and_whole, "PANIER_CART_DATABASE_URL is m", lambda o: env(o, "PANIER_CART_DATABASE_URL")),

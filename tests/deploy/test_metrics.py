@@ -243,11 +243,22 @@ async def test_the_databases_queries_run_and_give_their_columns(
             statement = await monitoring.prepare(asked["query"])
             columns = [column for entry in asked["metrics"] for column in entry]
             assert [attribute.name for attribute in statement.get_attributes()] == columns, name
-            await statement.fetch()
+            rows = await statement.fetch()
+            if name == "panier_database":  # always one row: one that falls silent is missed
+                assert [row["watched"] for row in rows] == [1]
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await monitoring.fetch("SELECT * FROM outbox")
     finally:
         await monitoring.close()
+
+
+async def test_a_database_without_the_functions_does_not_say_that_it_is_watched(database: Database) -> None:
+    connection = await asyncpg.connect(await database("panier_cart"))
+    try:
+        with pytest.raises(asyncpg.InvalidSchemaNameError):
+            await connection.fetch(ASKED["panier_database"]["query"])
+    finally:
+        await connection.close()
 
 
 async def test_stock_that_does_not_add_up_and_waiting_rows_are_seen(postgres: str, database: Database) -> None:

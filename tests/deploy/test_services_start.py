@@ -1,7 +1,8 @@
 """Each job and each service with exactly the environment that its rendered manifest gives it.
 
-On a real Kafka and a real PostgreSQL, whose databases are made by the script that docker-compose.yml uses. `dev` speaks
-to its broker in plain; `production` by TLS, each service with the certificate and the rights of its generated user.
+On a real Kafka and a real PostgreSQL, whose databases and their owners are made by the script that the guide names.
+`dev` speaks to its broker in plain; `production` by TLS, each service with the certificate and the rights of its
+generated user.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
@@ -28,7 +29,6 @@ from manifest_rules import workloads
 from panier_cli.doctor.kafka import look
 from panier_cli.doctor.settings import as_environment
 from panier_cli.engines.postgres import binaries
-from panier_cli.stack.databases import on
 from panier_common.brokers import brokers
 from panier_common.kafka import apply_topics
 from platform_rules import of_kind
@@ -38,6 +38,7 @@ from secured_kafka import SecuredKafka, allow, forbid, secured_kafka, take_away
 
 OVERLAYS = ROOT / "deploy" / "k8s" / "overlays"
 PASSWORD = "0123456789abcdef"
+OWNERS = "fedcba/9876543210+=="  # encoded in a URL
 APP_SECRET = "app-secret"
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
@@ -60,7 +61,7 @@ async def _forget(server: str) -> None:
 
 @pytest.fixture(scope="module")
 def databases(overlay: str, postgres: str) -> Iterator[dict[str, str]]:
-    """URLs by service, of roles and databases that the script of compose made; each overlay has its own."""
+    """URLs by Secret, of roles and databases that the script made; each overlay has its own."""
     at = urlsplit(postgres)
     done = subprocess.run(
         [ROOT / "deploy" / "compose" / "create-databases.sh"],
@@ -71,14 +72,19 @@ def databases(overlay: str, postgres: str) -> Iterator[dict[str, str]]:
             "PGPASSWORD": str(at.password),
             "POSTGRES_USER": str(at.username),
             **{f"PANIER_{service.upper()}_DATABASE_PASSWORD": PASSWORD for service in WITH_DATABASE},
+            **{f"PANIER_{service.upper()}_OWNER_PASSWORD": OWNERS for service in WITH_DATABASE},
         },
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    names = {service: f"panier_{service}" for service in WITH_DATABASE}
-    yield {s: f"postgresql://{name}:{PASSWORD}@{at.hostname}:{at.port}/{name}" for s, name in names.items()}
+    given = {"database": ("", PASSWORD), "owner": ("_owner", quote(OWNERS, safe=""))}
+    yield {
+        f"panier-{s}-{of}": f"postgresql://panier_{s}{role}:{password}@{at.hostname}:{at.port}/panier_{s}"
+        for s in WITH_DATABASE
+        for of, (role, password) in given.items()
+    }
     asyncio.run(_forget(postgres))
 
 
@@ -103,7 +109,6 @@ async def _prepare(kafka: SecuredKafka, users: list[dict[str, object]]) -> None:
 def cluster(
     overlay: str,
     databases: dict[str, str],
-    postgres: str,
     secured: SecuredKafka | None,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -121,8 +126,7 @@ def cluster(
             ("panier-admin", "token"): "admin-token",
             ("panier-meta", "app-secret"): APP_SECRET,
             ("panier-meta", "verify-token"): "verify-token",
-            **{(f"panier-{service}-database", "url"): url for service, url in databases.items()},
-            **{(f"panier-{service}-owner", "url"): on(postgres, f"panier_{service}") for service in databases},
+            **{(secret, "url"): url for secret, url in databases.items()},
         },
         volumes={"shops": ROOT / "examples" / "bakery", "tokens": tokens, **certificates},
     )
@@ -270,3 +274,22 @@ def test_a_service_that_lacks_a_setting_ends_and_names_it_and_no_secret(
         cart.process.wait()
     assert "PANIER_CART_DATABASE_URL" in cart.log
     assert "admin-token" not in cart.log, "a secret is in the log"
+
+
+def test_a_service_whose_databases_url_cannot_be_read_says_so_and_nothing_of_it(
+    cluster: Cluster, tmp_path: pathlib.Path
+) -> None:
+    env = cluster.environment("Deployment panier-cart")
+    env["PANIER_CART_DATABASE_URL"] = "postgresql://panier_cart:hunter/2+c==@127.0.0.1:1/panier_cart"
+    cart = Running("cart", env, tmp_path)
+    try:
+        until = time.monotonic() + 60
+        while "percent-encode the password" not in (why := str(cart.why_not_ready())):
+            assert time.monotonic() < until, why
+            time.sleep(0.2)
+        stop_in_time(cluster, [cart])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            cart.process.kill()
+        cart.process.wait()
+    assert "hunter" not in (tmp_path / "cart.log").read_text("utf-8"), "a part of the password is in the log"

@@ -1,5 +1,6 @@
 """Dead letters as people work on them, and floods of them, on a real broker and a real database."""
 
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -344,6 +345,19 @@ async def test_a_flood_of_poison_holds_back_no_good_record(
     assert len(tally.batches) <= transactions_per_record * 2 * pairs + 100
 
 
+async def test_letters_asked_for_together_are_tried_again_as_they_came(pool, name):
+    """A customer's "add, empty, add" is another cart in another order."""
+    offsets = list(range(60))
+    letters = [
+        dead_letters.DeadLetter(name, 3, INBOUND.name, 3, n, f"100:{n % 5}", b"{}", b"{}", "KeyError", None)
+        for n in random.Random(7).sample(offsets, 60)
+    ]
+    async with pool.acquire() as db:
+        await dead_letters.keep(db, letters)
+        await dead_letters.replay_all(db, await dead_letters.alike(db, name, "KeyError", 1000, droppable=False), "me")
+        assert [row["offset"] for row in await dead_letters.to_replay(db, name, [3])] == offsets
+
+
 def test_hides_words_and_keeps_the_shape():
     value = (
         b'{"content":{"type":"text","body":"my address"},"lines":[{"sku":"a","quantity":2}],"customer":{"wa_id":"336"}}'
@@ -352,6 +366,16 @@ def test_hides_words_and_keeps_the_shape():
         "content": {"type": "text", "body": "(10 characters)"},
         "lines": [{"sku": "a", "quantity": 2}],
         "customer": {"wa_id": "(3 characters)"},
+    }
+    place = b'{"content":{"type":"location","latitude":48.85837,"address":"quai"},"context":{"message_id":"wamid.HBg"}}'
+    assert redacted(place) == {
+        "content": {"type": "location", "latitude": "(a number)", "address": "(4 characters)"},
+        "context": {"message_id": "(9 characters)"},
+    }
+    contact = b'{"shop":"bakery","raw":{"contacts":[{"addresses":[{"state":"Bretagne"}]}],"timestamp":1750000000}}'
+    assert redacted(contact) == {
+        "shop": "bakery",
+        "raw": {"contacts": [{"addresses": [{"state": "(8 characters)"}]}], "timestamp": 1750000000},
     }
     assert redacted(b"{broken") == "no JSON, 7 bytes"
     assert redacted(None) is None

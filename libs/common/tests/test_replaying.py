@@ -1,12 +1,17 @@
 """Records of several topics, merged by the time of their writing."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 from panier_common.replaying import in_order_of_time
+from panier_common.topics import INBOUND
 
 QUESTIONS, ANSWERS = TopicPartition("questions", 0), TopicPartition("answers", 0)
+TOPICS = [replace(INBOUND, name="questions"), replace(INBOUND, name="answers", cleanup="compact")]
 
 
 class Log:
@@ -19,13 +24,16 @@ class Log:
         taken, self._left[tp] = self._left[tp][:2], self._left[tp][2:]
         return {tp: taken} if taken else {}
 
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 9)
+
 
 async def merged(
     log: Log, stretches: dict[TopicPartition, tuple[int, int]], batch: int = 3
 ) -> list[list[tuple[str, int]]]:
     return [
         [(tp.topic, record.offset) for tp, record in records]
-        async for records in in_order_of_time(log, stretches, ["questions", "answers"], batch)  # type: ignore[arg-type]
+        async for records in in_order_of_time(log, stretches, TOPICS, batch)  # type: ignore[arg-type]
     ]
 
 
@@ -43,3 +51,10 @@ async def test_ends_where_it_is_told_and_where_compaction_took_the_last() -> Non
     found = await merged(log, {QUESTIONS: (5, 6), ANSWERS: (1, 9)})
     assert found == [[("questions", 5), ("answers", 1)]]
     assert await merged(Log({}), {}) == []
+
+
+async def test_without_what_a_partition_has_nothing_goes_on() -> None:
+    """A slow broker gives nothing for seconds, and the answers would be met by who has not asked yet."""
+    log = Log({QUESTIONS: [], ANSWERS: [(1, 20), (2, 30)]})
+    with pytest.raises(KafkaTimeoutError, match="questions"):
+        await merged(log, {QUESTIONS: (5, 6), ANSWERS: (1, 3)}, batch=1)

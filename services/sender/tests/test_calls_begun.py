@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,14 +78,16 @@ def _until(in_force: list[tuple[float, int]], since: float) -> float:
 
 @dataclass
 class Recording:
-    """Stands before the real client: when each call began."""
+    """Stands before the real client: when each call began, and of which number."""
 
     graph: Graph
     begun: list[float] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
 
-    async def send(self, *call: Any) -> Answer:
+    async def send(self, number: str, *call: Any) -> Answer:
         self.begun.append(time.monotonic())
-        return await self.graph.send(*call)
+        self.numbers.append(number)
+        return await self.graph.send(number, *call)
 
 
 @pytest_asyncio.fixture
@@ -101,12 +103,17 @@ async def loopback(request: pytest.FixtureRequest) -> AsyncIterator[Recording]:
 ENTRY = Entry("", 0, "", NUMBER, "text", "answer", "cart", BODY, "[]", datetime.now(UTC))
 
 
-def _asked(messages: int) -> list[Entry]:
-    return [replace(ENTRY, id=str(n), conversation=f"{NUMBER}:{n}") for n in range(messages)]
+def _asked(messages: int, number: str = NUMBER) -> list[Entry]:
+    return [
+        replace(ENTRY, id=f"{number}/{n}", phone_number_id=number, conversation=f"{number}:{n}")
+        for n in range(messages)
+    ]
 
 
-def _dispatcher(loopback: Recording, limit: int, opening: Opening, claim_seconds: float) -> Dispatcher:
-    schedule: Schedule[Claim] = Schedule(lambda number: limit)
+def _dispatcher(
+    loopback: Recording, limit: int, opening: Opening, claim_seconds: float, slower: Mapping[str, int] = {}
+) -> Dispatcher:
+    schedule: Schedule[Claim] = Schedule(lambda number: slower.get(number, limit))
     graph, tokens, uploads = cast(Graph, loopback), cast(Tokens, _OneToken()), cast(Uploads, None)
     pacing = Pacing(4000, 4000)
     return Dispatcher(graph, tokens, pacing, schedule, uploads, opening=opening, claim_seconds=claim_seconds)
@@ -174,3 +181,17 @@ async def test_no_call_is_begun_that_its_answer_would_come_too_late_for(loopback
     assert outcomes["in_doubt"] == 0
     assert outcomes["accepted"] == len(loopback.begun) >= 16
     assert outcomes["uncalled"] == 100 - outcomes["accepted"]
+
+
+@pytest.mark.parametrize("calls", [512, 2])
+@pytest.mark.parametrize("loopback", [0.01], indirect=True)
+async def test_a_number_whose_turn_is_far_off_holds_up_no_other(loopback, calls):
+    """The one may send a message a second, and asked first; what the other is asked for goes meanwhile."""
+    opening = Opening(calls, allowed=calls)
+    dispatcher = _dispatcher(loopback, 1000, opening, claim_seconds=8, slower={"slow": 1})
+    async with _running(dispatcher) as outcomes:
+        dispatcher.start(_asked(2, "slow"), time.monotonic())
+        dispatcher.start(_asked(50, "quick"), time.monotonic())
+        while outcomes.total() < 52:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert loopback.numbers == ["slow", *["quick"] * 50, "slow"]

@@ -248,7 +248,7 @@ async def test_what_a_former_owner_left_is_claimed_when_its_number_is_held_no_mo
     await batch(left, connection, [received(asked(f"{n}")) for n in range(3)])
     numbers = Numbers(Pacing(2, 2), Silent(), timedelta(seconds=20))
     until = datetime.now(UTC) + timedelta(minutes=1)
-    numbers._pacing.holds[NUMBER] = Hold(until, Class.UNREACHED, "unreachable")
+    numbers._pacing.holds[NUMBER] = Hold(until, Class.UNREACHED, "unreachable", HOME)
     await batch(numbers, connection, [received(WorkDue(NUMBER, datetime.now(UTC)))])
     assert numbers._dispatcher.claimed == []
     assert numbers._pacing.servable(until - timedelta(seconds=1), []) == {}

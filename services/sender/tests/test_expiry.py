@@ -1,6 +1,6 @@
 """Until when tokens are good: what Meta says of each number, and what becomes of one that it does not answer about."""
 
-import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 from panier_common.contracts.events import Number, ShopConfigured
 from panier_common.shops import ShopDirectory
-from panier_sender.expiry import Expiry
+from panier_sender.expiry import EVERY_SECONDS, Expiry
 from panier_sender.graph import Graph
 from panier_sender.tokens import Tokens
 
@@ -23,14 +23,16 @@ SHOP = ShopConfigured(
 
 @dataclass
 class Meta:
-    """`said` by token; a token that is not there is not answered about."""
+    """`said` by token; a token that is not there is not answered about. `asked` is how often each was asked about."""
 
     said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
     expiry: Expiry | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
         token = request.query["input_token"]
         assert request.headers["authorization"] == f"Bearer {token}"
+        self.asked[token] += 1
         said = self.said.get(token)
         return web.json_response({"data": said}) if said is not None else web.json_response({"error": {}}, status=400)
 
@@ -62,17 +64,17 @@ def good(expires_at: int = 0, data_access_expires_at: int = 0) -> dict[str, Any]
 async def test_the_nearer_of_both_ends_counts_and_none_for_a_token_without_end(meta: Meta) -> None:
     assert meta.expiry is not None
     meta.said = {"secret-a": good(1_900_000_000, 1_800_000_000), "secret-b": good()}
-    assert await meta.expiry.ask(lambda: 5.0)
-    assert (meta.expiry.ends, meta.expiry.checked_at) == ({"1": 1_800_000_000}, 5.0)
+    await meta.expiry.ask(lambda: 5.0)
+    assert meta.expiry.ends == {"1": 1_800_000_000}
     meta.said["secret-a"] = good()  # a new one, for good
-    assert await meta.expiry.ask(lambda: 6.0)
+    await meta.expiry.ask(lambda: 5.0 + EVERY_SECONDS)
     assert meta.expiry.ends == {}
 
 
 async def test_one_that_is_no_longer_good_has_ended(meta: Meta) -> None:
     assert meta.expiry is not None
     meta.said = {"secret-a": {"is_valid": False, "expires_at": 0}, "secret-b": good()}
-    assert await meta.expiry.ask()
+    await meta.expiry.ask()
     assert meta.expiry.ends == {"1": 1.0}
 
 
@@ -81,23 +83,40 @@ async def test_without_an_answer_the_last_one_stands_and_is_asked_for_again(
 ) -> None:
     assert meta.expiry is not None
     meta.said = {"secret-a": good(1_900_000_000), "secret-b": good()}
-    assert await meta.expiry.ask(lambda: 5.0)
+    await meta.expiry.ask(lambda: 5.0)
     del meta.said["secret-a"]
-    assert not await meta.expiry.ask(lambda: 6.0)
-    assert (meta.expiry.ends, meta.expiry.checked_at) == ({"1": 1_900_000_000}, 5.0)
+    await meta.expiry.ask(lambda: 5.0 + EVERY_SECONDS)
+    assert (meta.expiry.ends, meta.expiry.checked_at["1"]) == ({"1": 1_900_000_000}, 5.0)
     said = capsys.readouterr()
     assert "does not say" in said.out
     assert "secret-" not in said.out + said.err
 
 
-async def test_a_number_without_a_token_is_not_answered_about(meta: Meta, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_meta_does_not_answer_about_is_asked_for_each_minute_the_others_each_hour(meta: Meta) -> None:
     assert meta.expiry is not None
-    started = meta.expiry.checked_at
-    assert started == pytest.approx(time.time(), abs=60), "an alert waits for an answer from the process's start"
+    meta.said = {"secret-a": good()}
+    for minute in range(60):
+        await meta.expiry.ask(lambda minute=minute: minute * 60.0)
+    assert meta.asked == {"secret-a": 1, "secret-b": 60}
+    await meta.expiry.ask(lambda: 3600.0)
+    assert meta.asked == {"secret-a": 2, "secret-b": 61}
+    meta.said["secret-b"] = good()
+    for second in (3660.0, 3720.0):
+        await meta.expiry.ask(lambda second=second: second)
+    assert meta.asked == {"secret-a": 2, "secret-b": 62}
+
+
+async def test_of_each_number_it_is_told_when_meta_last_answered(meta: Meta, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is never answered about hides nothing of the others, and is told of from when it was first known."""
+    assert meta.expiry is not None
     monkeypatch.delenv("TEST_TOKEN_B")
     meta.said = {"secret-a": good()}
-    assert not await meta.expiry.ask()
-    assert meta.expiry.checked_at == started
+    for at in (1000.0, 4600.0):
+        await meta.expiry.ask(lambda at=at: at)
+    assert meta.expiry.checked_at == {"1": 4600.0, "2": 1000.0}
+    meta.expiry._shops.by_number.pop("2")
+    await meta.expiry.ask(lambda: 8200.0)
+    assert meta.expiry.checked_at == {"1": 8200.0}
 
 
 async def test_a_fault_with_one_token_is_outlived_and_told_without_it(
@@ -113,7 +132,7 @@ async def test_a_fault_with_one_token_is_outlived_and_told_without_it(
 
     monkeypatch.setattr(meta.expiry._graph, "token_end", fail_for_first)
     meta.said = {"secret-b": good(1_900_000_000)}
-    assert not await meta.expiry.ask()
+    await meta.expiry.ask()
     assert meta.expiry.ends == {"2": 1_900_000_000}
     said = capsys.readouterr()
     assert "ValueError" in said.out

@@ -10,6 +10,7 @@ from panier_sender.pacing import Budget, Pacing
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 SLOW = RULES[130429]
+HOME = 1
 
 
 def test_room_is_limited_over_all_and_by_number():
@@ -26,7 +27,7 @@ def test_a_held_number_waits_then_sends_one_probe():
     budget = Budget(10, 10)
     budget.claim("a", "m1", "a:1", NOW)
     budget.give_back("a")
-    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
     assert budget.room_of("a", NOW) == 0
     assert budget.room_of("b", NOW) == 10
     later = NOW + 2 * SECOND
@@ -40,15 +41,15 @@ def test_a_held_number_waits_then_sends_one_probe():
 
 def test_each_failed_probe_waits_longer_and_calls_begun_before_add_nothing():
     budget = Budget(10, 10)
-    budget.hold("a", "m1", SLOW, NOW)
-    budget.hold("a", "m2", SLOW, NOW + SECOND / 2)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m2", SLOW, NOW + SECOND / 2)
     assert budget.holds["a"].until == NOW + SECOND
     waits = []
     now = NOW
     for n in range(12):
         now = budget.holds["a"].until
         budget.claim("a", f"probe{n}", "a:1", NOW)
-        budget.hold("a", f"probe{n}", SLOW, now)
+        budget.hold("a", HOME, f"probe{n}", SLOW, now)
         waits.append((budget.holds["a"].until - now) / SECOND)
     assert waits[:4] == [2, 4, 8, 16]
     assert max(waits) == 120
@@ -56,14 +57,14 @@ def test_each_failed_probe_waits_longer_and_calls_begun_before_add_nothing():
 
 def test_a_call_begun_before_the_hold_does_not_end_it():
     budget = Budget(10, 10)
-    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
     budget.works("a", "m2")
     assert "a" in budget.holds
 
 
 def test_a_probe_that_says_nothing_is_followed_by_another():
     budget = Budget(10, 10)
-    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
     later = NOW + 2 * SECOND
     budget.claim("a", "m2", "a:1", NOW)
     budget.unprobed("a", "m2")
@@ -74,7 +75,7 @@ def test_a_refused_token_is_asked_again_soon_and_then_ever_more_rarely():
     budget = Budget(10, 10)
     now, waits = NOW, []
     for n in range(12):
-        budget.hold("a", f"m{n}", RULES[190], now)
+        budget.hold("a", HOME, f"m{n}", RULES[190], now)
         waits.append(budget.holds["a"].until - now)
         now = budget.holds["a"].until
         budget.claim("a", f"m{n + 1}", "a:1", NOW)
@@ -86,7 +87,7 @@ def test_nothing_changes_before_the_commit():
     pacing = Pacing(2, 2)
     budget = pacing.budget()
     budget.claim("a", "m1", "a:1", NOW)
-    budget.hold("b", "m2", Rule(Class.PARK, "token", 300), NOW)
+    budget.hold("b", HOME, "m2", Rule(Class.PARK, "token", 300), NOW)
     assert pacing.budget().room == 2
     assert not pacing.holds
     pacing.commit(budget, [], [("m1", 3, "a")], NOW)
@@ -113,33 +114,35 @@ def test_homes_given_up_are_not_looked_at():
     assert set(pacing.servable(NOW, [])) == {1, 2}
 
 
-def test_a_number_that_comes_back_is_not_waited_for_by_a_probe_that_went_with_its_home():
+def test_a_number_is_held_where_it_is_worked():
+    """Its next owner finds out by itself; who owned it before would never hear that it works again."""
     pacing = Pacing(10, 10)
     budget = pacing.budget()
-    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m1", RULES[190], NOW)
     budget.claim("a", "probe", "a:1", NOW)
-    pacing.commit(budget, [], [("probe", 1, "a")], NOW)
-    later = NOW + 2 * SECOND
-    assert pacing.budget().room_of("a", later) == 0
-    pacing.close([1])
-    pacing.forget([1])
-    pacing.open([1])
-    assert pacing.budget().room_of("a", later) == 1
+    budget.hold("b", 2, "m2", RULES[190], NOW)
+    pacing.commit(budget, [], [("probe", HOME, "a")], NOW)
+    assert set(pacing.holds) == {"a", "b"}
+    pacing.close([HOME])
+    pacing.forget([HOME])
+    assert set(pacing.holds) == {"b"}
+    pacing.open([HOME])
+    assert pacing.budget().room_of("a", NOW) == 10
 
 
-def test_what_was_claimed_while_its_home_went_takes_no_room():
+def test_what_was_claimed_or_held_while_its_home_went_is_not_remembered():
     """The batch began before and is committed after that: nobody hears what becomes of these calls."""
     pacing = Pacing(10, 10)
     budget = pacing.budget()
-    budget.hold("a", "m1", SLOW, NOW)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
     budget.claim("a", "probe", "a:1", NOW)
     budget.claim("b", "m2", "b:1", NOW)
-    pacing.close([1])
-    pacing.forget([1])
-    pacing.commit(budget, [], [("probe", 1, "a"), ("m2", 2, "b")], NOW)
-    pacing.open([1])
+    pacing.close([HOME])
+    pacing.forget([HOME])
+    pacing.commit(budget, [], [("probe", HOME, "a"), ("m2", 2, "b")], NOW)
+    assert pacing.holds == {}
+    pacing.open([HOME])
     assert pacing.budget().room == 9
-    assert pacing.budget().room_of("a", NOW + 2 * SECOND) == 1
 
 
 async def test_homes_are_forgotten_also_when_there_is_no_time_for_their_calls():

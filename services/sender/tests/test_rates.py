@@ -12,6 +12,7 @@ from panier_sender.rates import (
     DEFAULT_PER_SECOND,
     FIRST_CALLS,
     HIGHEST_PER_SECOND,
+    OUR_SHARE,
     PAIR_SECONDS,
     Opening,
     Pace,
@@ -87,6 +88,34 @@ def test_however_much_they_write_half_of_the_limit_stays_ours():
         pace.hear(n / 100, 500)
         went += len(sent_when_free(pace, [n / 100]))
     assert 0.4 * 800 <= went <= 0.6 * 800
+
+
+@pytest.mark.parametrize("limit", [COEXISTENCE_PER_SECOND, DEFAULT_PER_SECOND])
+@given(refused=st.sets(st.integers(0, 9)), written=st.lists(st.integers(0, 200), max_size=20))
+def test_however_much_they_write_our_share_of_a_slower_pace_stays_ours_too(limit, refused, written):
+    """Beside a number that Meta refused in the same seconds, and that nobody writes to."""
+    ours, alone = Pace(limit), Pace(limit)
+    went = went_alone = 0
+    for second, messages in enumerate(written):
+        if second in refused:
+            ours.slow(second)
+            alone.slow(second)
+        ours.hear(second, messages)
+        looks = [second + n / 50 for n in range(50)]
+        went += len(sent_when_free(ours, looks))
+        went_alone += len(sent_when_free(alone, looks))
+    assert went >= (went_alone - limit) * OUR_SHARE - 1, "but for what they wrote in the last second"
+
+
+@pytest.mark.parametrize("limit", [COEXISTENCE_PER_SECOND, DEFAULT_PER_SECOND])
+def test_what_they_write_counts_at_the_slowest_pace_as_well(limit):
+    """Their share of it may be less than a message a second."""
+    pace = Pace(limit)
+    for second in range(5):
+        pace.slow(float(second))
+    paid_at = pace.paid_at
+    pace.hear(5.0, 100)
+    assert pace.paid_at - max(paid_at, 5.0) == pytest.approx(1.0 - OUR_SHARE)
 
 
 def test_a_refusal_halves_the_pace_which_grows_back():

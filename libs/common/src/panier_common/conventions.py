@@ -247,7 +247,8 @@ METRICS = (
     ),
     _gauge(
         "panier.token.checked_timestamp_seconds",
-        "When Meta last answered about the access tokens of all numbers; until then, when the process began.",
+        "When Meta last answered about a number's access token; until then, when the process first knew of the number.",
+        "number",
         of="sender",
     ),
 )

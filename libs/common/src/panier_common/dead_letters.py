@@ -280,7 +280,7 @@ async def to_replay(db: Connection, loop: str, partitions: Sequence[int]) -> lis
     rows: list[Record] = await db.fetch(
         'SELECT id, home, topic, partition, "offset", key, headers, coalesce(edited, value) AS value, at '
         "FROM dead_letter WHERE loop = $1 AND home = ANY($2::int[]) AND replay_at IS NOT NULL "
-        "ORDER BY replay_at LIMIT 100",
+        'ORDER BY replay_at, at, topic, partition, "offset", id LIMIT 100',  # as they came: many are asked for at once
         loop,
         list(partitions),
     )

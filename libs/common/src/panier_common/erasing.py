@@ -167,7 +167,8 @@ async def forget(connection: Connection, loop: str, homes: Sequence[int], due: S
     ids = {name for one in due for name in one.ids}
     await connection.execute(
         "DELETE FROM dead_letter WHERE key = ANY($1::text[]) "
-        "OR EXISTS (SELECT FROM unnest($2::bytea[]) AS word WHERE position(word IN value) > 0)",
+        "OR EXISTS (SELECT FROM unnest($2::bytea[]) AS word "
+        "WHERE position(word IN value) > 0 OR position(word IN edited) > 0)",
         conversations,
         quoted({*conversations, *ids}),
     )

@@ -4,11 +4,12 @@ Schemas change by `migrate` alone, never at a service's start, and by the databa
 read and write the rows of its tables and nothing else.
 """
 
+import socket
 import ssl
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -65,6 +66,15 @@ class RoleMissingError(RuntimeError):
     """The database's owner is `<service>_owner`, and there is no role for the service itself."""
 
 
+class UnusableUrlError(asyncpg.InterfaceError):
+    """The database's URL is none that can be taken apart. Says nothing of it, for what breaks one is its password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database's URL cannot be read: percent-encode the password in it (/ is %2F, ? %3F, # %23, @ %40)"
+        )
+
+
 def is_caused_by_a_record(error: BaseException) -> bool:
     """Whether doing the batch again in halves can find the record that is to blame."""
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in _CAUSED_BY_A_RECORD
@@ -73,6 +83,10 @@ def is_caused_by_a_record(error: BaseException) -> bool:
 def why_away(error: BaseException) -> str:
     """Why the database cannot be used, in a sentence that says what to do; never with anything of its URL."""
     match error:
+        case UnusableUrlError():
+            return str(error)
+        case socket.gaierror():
+            return "the host in the database's URL is not known: does it exist, is the URL's password percent-encoded?"
         case ssl.SSLCertVerificationError():
             reason = error.verify_message or "it cannot be verified"
             return f"the database's certificate is refused ({reason}): see sslrootcert and the host in its URL"
@@ -97,10 +111,28 @@ def is_about_the_url(error: BaseException) -> bool:
     return isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, *refused))
 
 
+async def connect(dsn: str | None = None, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of asyncpg's. Raises UnusableUrlError where that would quote a part of the URL."""
+    try:
+        return await asyncpg.connect(dsn, **options)
+    except AWAY:  # some of these are ValueErrors as well, such as that of a certificate
+        raise
+    except ValueError:
+        pass  # and not the cause of the other error: it has a part of the password
+    raise UnusableUrlError
+
+
 async def create_pool(url: str, *, size: int = 4) -> Pool:
     """A pool of at most `size` connections; starts without one, so that a database may come up later."""
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, server_settings=_SESSION, timeout=5, command_timeout=30, reset=_keep
+        url,
+        min_size=0,
+        max_size=size,
+        connect=connect,
+        server_settings=_SESSION,
+        timeout=5,
+        command_timeout=30,
+        reset=_keep,
     )
 
 
@@ -135,7 +167,7 @@ async def migrate(database_url: str, package: str) -> list[str]:
     Afterwards the role `<package>` may use the tables, if it is not their owner. Raises RoleMissingError where the
     owner's name says that there must be such a role, and there is none: the schema is complete then.
     """
-    connection = await asyncpg.connect(database_url, timeout=10)
+    connection = await connect(database_url, timeout=10)
     try:
         await connection.execute(_BE_THE_OWNER)
         # One at a time, and rather fail than hold up the running service.

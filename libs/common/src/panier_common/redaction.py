@@ -3,6 +3,7 @@
 Names of fields stay. Of texts only those stay that name a thing of ours or of the shop; of all others their length.
 """
 
+from collections.abc import Set
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ _SHOWN = frozenset(
         "way",
     }
 )
+# Meta's name of a message holds the customer's phone number.
+_WAMID = "wamid."
 
 
 def redacted(value: bytes | None) -> Any:
@@ -45,17 +48,20 @@ def redacted(value: bytes | None) -> Any:
     if value is None:
         return None
     try:
-        return _hidden(msgspec.json.decode(value))
+        return _hidden(msgspec.json.decode(value), _SHOWN)
     except ValueError:
         return f"no JSON, {len(value)} bytes"
 
 
-def _hidden(document: Any, name: str = "") -> Any:
+def _hidden(document: Any, shown: Set[str], name: str = "") -> Any:
     match document:
         case dict():
-            return {key: _hidden(inner, key) for key, inner in document.items()}
+            # Of Meta's own JSON any field may be a customer's.
+            return {key: _hidden(inner, shown if key != "raw" else frozenset(), key) for key, inner in document.items()}
         case list():
-            return [_hidden(inner, name) for inner in document]
-        case str() if name not in _SHOWN:
+            return [_hidden(inner, shown, name) for inner in document]
+        case str() if name not in shown or document.startswith(_WAMID):
             return f"({len(document)} characters)" if document else ""
+        case float():  # where somebody is: amounts and quantities are integers
+            return "(a number)"
     return document

@@ -9,22 +9,26 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from panier_common.engines import Reader
+from panier_common.topics import Topic
 
 KafkaRecord: TypeAlias = "ConsumerRecord[bytes, bytes]"
 _FETCH = 500
-_PATIENCE = 2  # empty answers, of a second each: compaction may have taken what was last
+_PATIENCE = 10  # empty answers, of a second each
 
 
 async def in_order_of_time(
-    reader: Reader, stretches: Mapping[TopicPartition, tuple[int, int]], topics: Sequence[str], batch: int
+    reader: Reader, stretches: Mapping[TopicPartition, tuple[int, int]], topics: Sequence[Topic], batch: int
 ) -> AsyncIterator[list[tuple[TopicPartition, KafkaRecord]]]:
     """Batches of all records of these stretches (first, end) of topics, by the time of their writing.
 
     The reader stands at their first ones. Of two of the same millisecond that of the earlier one of `topics` comes
-    first. Raises KafkaError.
+    first. Raises KafkaError, also where one of them gives nothing for a while: without it the others are in no order.
     """
+    names = [topic.name for topic in topics]
+    compacted = {topic.name for topic in topics if topic.cleanup == "compact"}
     position = {tp: first for tp, (first, _) in stretches.items()}
     empty = dict.fromkeys(stretches, 0)
     waiting: dict[TopicPartition, deque[KafkaRecord]] = {tp: deque() for tp in stretches}
@@ -32,7 +36,12 @@ async def in_order_of_time(
     while waiting:
         for tp in [tp for tp, records in waiting.items() if not records]:
             end = stretches[tp][1]
-            if position[tp] >= end or empty[tp] >= _PATIENCE:
+            if position[tp] < end and empty[tp] >= _PATIENCE:
+                if tp.topic not in compacted:
+                    raise KafkaTimeoutError(f"{tp} does not give what it has")
+                await reader.end_offsets([tp])  # a broker that answers: what was last was taken by compaction
+                position[tp] = end
+            if position[tp] >= end:
                 del waiting[tp]
                 continue
             fetched = (await reader.getmany(tp, timeout_ms=1000, max_records=_FETCH)).get(tp, ())
@@ -41,7 +50,7 @@ async def in_order_of_time(
             waiting[tp].extend(record for record in fetched if record.offset < end)
         if not waiting or not all(waiting.values()):
             continue
-        tp = min(waiting, key=lambda tp: (waiting[tp][0].timestamp, topics.index(tp.topic), tp.partition))
+        tp = min(waiting, key=lambda tp: (waiting[tp][0].timestamp, names.index(tp.topic), tp.partition))
         made.append((tp, waiting[tp].popleft()))
         if len(made) >= batch:
             yield made

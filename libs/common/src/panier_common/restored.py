@@ -10,7 +10,6 @@ from datetime import datetime
 from importlib import resources
 from typing import TypeAlias
 
-import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,7 +18,7 @@ from panier_common import already
 from panier_common.brokers import brokers
 from panier_common.contracts.events import DeliveryChanged, MessageFailed, MessageSent
 from panier_common.event import SEQUENCE, decode, from_wire
-from panier_common.postgres import Connection
+from panier_common.postgres import Connection, connect
 from panier_common.topics import DELIVERY, SENT, TOPICS
 
 # Above the highest number found: what compaction took away was numbered as well.
@@ -118,7 +117,7 @@ async def lift(
     With gaps nothing is changed unless they are accepted: those places go to the beginning of what there is.
     `tell` is called with how many records were read. Raises what asyncpg and aiokafka raise.
     """
-    db = await asyncpg.connect(database_url, timeout=10)
+    db = await connect(database_url, timeout=10)
     try:
         rows = await db.fetch("SELECT loop, partition, seq FROM home")
         known = {(row["loop"], row["partition"]): row["seq"] for row in rows}

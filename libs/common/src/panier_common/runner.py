@@ -294,7 +294,6 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
 
     async def _replay(self, restored: Sequence[int]) -> None:
         """Work what restored homes have before them in the order of its writing, whatever its topic."""
-        topics = [topic.name for topic in self.loop.topics]
         while set(restored) <= self._homes.keys() and not self._stop.is_set():
             await self._forget_ahead()
             self._seek_to_work()
@@ -304,7 +303,7 @@ class Runner(ConsumerRebalanceListener, Generic[W]):
                 if at[1] in restored
             }
             try:
-                async for records in in_order_of_time(self._reader(), stretches, topics, BATCH_RECORDS):
+                async for records in in_order_of_time(self._reader(), stretches, self.loop.topics, BATCH_RECORDS):
                     if self._stop.is_set() or not set(restored) <= self._homes.keys():
                         break
                     await self._work([self._items.of_record(tp, record) for tp, record in records])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -21,7 +22,7 @@ from panier_common.homes import HomeLostError
 from panier_common.merging import merging_memories
 from panier_common.runner import Runner
 from panier_common.shops import ShopDirectory
-from panier_common.topics import SHOP
+from panier_common.topics import SHOP, Topic
 from panier_common.words import Words
 from panier_payments import PROVIDERS
 from panier_sender.dispatch import Claim, Dispatcher
@@ -34,6 +35,7 @@ from panier_sender.schedule import Schedule
 from panier_sender.settings import SenderSettings
 from panier_sender.tokens import Tokens
 from panier_sender.uploads import Uploads
+from panier_sender.windows_read import WindowsRead
 
 from panier_proof import shop
 from panier_proof.simulated.log import Broker, SimulatedLog
@@ -131,17 +133,24 @@ def _sender(parts: Parts) -> None:
     )
     receipts = Receipts(graph, tokens)
     windows = parts.add_loop(Windows(parts.shops.by_id, dispatcher, receipts).loop())
+    windows_read = WindowsRead(parts.store, partial(_ends_of, parts.engines.broker, windows.loop.topics))  # type: ignore[arg-type]
     numbers = Numbers(
         pacing,
         dispatcher,
         timedelta(seconds=settings.doubt_seconds),
         in_doubt=settings.in_doubt,
         shop_of=parts.shops.by_number,
-        windows_known=windows.caught_up_since_start,
+        windows_known=lambda: windows_read() and windows.caught_up_since_start(),
     )
     numbers.runner = parts.add_loop(numbers.loop())
     parts.add_loop(Accounts().loop())
-    parts.tasks += [dispatcher.run(numbers.runner.submit), receipts.run()]
+    parts.tasks += [windows_read.run(), dispatcher.run(numbers.runner.submit), receipts.run()]
+
+
+async def _ends_of(broker: Broker, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
+    await broker.answered()
+    places = [TopicPartition(topic.name, p) for topic in topics for p in range(broker.partitions)]
+    return {(at.topic, at.partition): len(broker.logs[at]) for at in places if broker.logs[at]}
 
 
 _BUILD: dict[str, Callable[[Parts], None]] = {

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import aiohttp
 from panier_common import customers, erasing, process, telemetry
@@ -24,6 +25,7 @@ from panier_sender.schedule import Schedule
 from panier_sender.settings import SenderSettings
 from panier_sender.tokens import Tokens
 from panier_sender.uploads import Uploads
+from panier_sender.windows_read import WindowsRead, ends_of
 
 DEPTH_SECONDS = 5.0
 LIMITS_SECONDS = 5.0
@@ -61,16 +63,19 @@ def build(service: Process, settings: SenderSettings, session: aiohttp.ClientSes
     windows = erasing.add(service, hearing, erasure.erase_windows)
     service.add_router(customers.router(service.pool, held=erasure.held))
     service.keep(*keeping.KEPT)
+    windows_read = WindowsRead(service.pool, partial(ends_of, settings.kafka_bootstrap_servers, windows.loop.topics))
     numbers = Numbers(
         pacing,
         dispatcher,
         timedelta(seconds=settings.doubt_seconds),
         in_doubt=settings.in_doubt,
         shop_of=shops.by_number,
-        windows_known=windows.caught_up_since_start,
+        # The latter for partitions that come here later, and were not read where they were.
+        windows_known=lambda: windows_read() and windows.caught_up_since_start(),
     )
     numbers.runner = service.add_loop(numbers.loop())
     service.add_loop(Accounts().loop())
+    service.add_task("windows read", windows_read.run())
     service.add_task("dispatcher", dispatcher.run(numbers.runner.submit))
     service.add_task("receipts", receipts.run())
     service.add_task("expiry", Expiry(graph, tokens, shops).run())

@@ -133,6 +133,12 @@ async def load_windows(db: Connection, conversations: Iterable[str]) -> dict[str
     return found
 
 
+async def load_windows_positions(db: Connection) -> dict[tuple[str, int], int]:
+    """(topic, partition) → how far the loop over windows has read it, in whichever process."""
+    rows = await db.fetch("SELECT topic, partition, next_offset FROM position WHERE loop = $1", WINDOWS)
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
 async def save_windows(db: Connection, windows: Mapping[str, Window]) -> None:
     await db.execute(
         "INSERT INTO conversation_window (conversation, last_message_at, stopped, spoke_at, no_offers) "

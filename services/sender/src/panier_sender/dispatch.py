@@ -84,6 +84,7 @@ class Dispatcher:
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._uploading: dict[asyncio.Task[None], int] = {}
         self._turn: asyncio.TimerHandle | None = None
+        self._turn_at = float("inf")  # of the monotonic clock; while there is none, never
         self._results: list[CallFinished] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()  # every result was submitted
@@ -189,17 +190,26 @@ class Dispatcher:
             self._tasks[task] = claim.entry.home
             task.add_done_callback(self._ended)
         next_at = self._schedule.next_at()
-        if next_at is not None and self._turn is None and len(self._tasks) < self._opening.allowed:
-            # The loop's own clock is the monotonic one; asked by the difference, it need not be.
-            self._turn = asyncio.get_running_loop().call_later(max(next_at - now, TURN_SECONDS), self._next_turn)
+        if next_at is not None and len(self._tasks) < self._opening.allowed:
+            self._have_a_turn(max(next_at, now + TURN_SECONDS), now)
+
+    def _have_a_turn(self, at: float, now: float) -> None:
+        """All numbers share one timer, which is the first one's: who is due before it must not wait for it."""
+        if at >= self._turn_at:
+            return
+        if self._turn is not None:
+            self._turn.cancel()
+        # The loop's own clock is the monotonic one; asked by the difference, it need not be.
+        self._turn, self._turn_at = asyncio.get_running_loop().call_later(at - now, self._next_turn), at
 
     def _next_turn(self) -> None:
-        self._turn = None
+        self._turn, self._turn_at = None, float("inf")
         self._begin_due()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Its place is the next one's, unless the next turn is about to give it away."""
         del self._tasks[task]
-        if self._turn is None and self._schedule.waiting:
+        if self._schedule.waiting and self._turn_at > time.monotonic() + TURN_SECONDS:
             self._begin_due()
 
     def _uploaded(self, task: "asyncio.Task[None]") -> None:

@@ -23,37 +23,44 @@ log = structlog.get_logger()
 
 
 class Expiry:
-    """Asks Meta once an hour, for a number without an answer once a minute; the figures are those of the metrics."""
+    """Asks Meta once an hour, about a number without an answer once a minute; the figures are those of the metrics.
+
+    `checked_at` is when Meta last answered about a number; until then, when the number was first known here: without a
+    time the alert would never tell of a token that Meta does not answer about.
+    """
 
     def __init__(self, graph: Graph, tokens: Tokens, shops: ShopDirectory) -> None:
         self._graph, self._tokens, self._shops = graph, tokens, shops
         self.ends: dict[str, float] = {}
-        # From the start: without a time the alert would never tell of a token that Meta does not answer about.
-        self.checked_at = time.time()
+        self.checked_at: dict[str, float] = {}
+        self._ask_at: dict[str, float] = {}
 
     async def run(self) -> None:
         telemetry.gauge("panier.token.expires_timestamp_seconds", lambda: _by_number(self.ends))
-        telemetry.gauge("panier.token.checked_timestamp_seconds", lambda: [(self.checked_at, {})])
+        telemetry.gauge("panier.token.checked_timestamp_seconds", lambda: _by_number(self.checked_at))
         while True:
-            complete = self._shops.loaded and await self.ask()
-            await asyncio.sleep(EVERY_SECONDS if complete else AGAIN_SECONDS if self._shops.loaded else 1.0)
+            if self._shops.loaded:
+                await self.ask()
+            await asyncio.sleep(AGAIN_SECONDS if self._shops.loaded else 1.0)
 
-    async def ask(self, now: Callable[[], float] = time.time) -> bool:
-        """Ask about every number; whether Meta answered about all."""
+    async def ask(self, now: Callable[[], float] = time.time) -> None:
+        """Ask about every number whose time has come."""
         numbers = list(self._shops.by_number)
-        self.ends = {number: end for number, end in self.ends.items() if number in self._shops.by_number}
-        complete = True
+        self.ends = {number: self.ends[number] for number in numbers if number in self.ends}
+        self.checked_at = {number: self.checked_at.get(number, now()) for number in numbers}
+        self._ask_at = {number: self._ask_at.get(number, now()) for number in numbers}
         for number in numbers:
-            end = await self._end_of(number)
-            if end is None:
-                complete = False
-            elif end:
-                self.ends[number] = end
-            else:
-                self.ends.pop(number, None)
-        if complete:
-            self.checked_at = now()
-        return complete
+            if self._ask_at[number] <= now():
+                await self._ask_about(number, now)
+
+    async def _ask_about(self, number: str, now: Callable[[], float]) -> None:
+        end = await self._end_of(number)
+        if end is None:
+            return
+        self.checked_at[number], self._ask_at[number] = now(), now() + EVERY_SECONDS
+        self.ends.pop(number, None)
+        if end:
+            self.ends[number] = end
 
     async def _end_of(self, number: str) -> float | None:
         token = end = fault = None

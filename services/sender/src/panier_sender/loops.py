@@ -54,7 +54,7 @@ class Numbers:
     """The loop over `outbound` and `delivery`: journal, claims, results. `runner` is set once it is there.
 
     `shop_of` finds a number's shop; `windows_known` says whether the windows are read as far as they were
-    written when this process began.
+    written when this process began, in whichever process.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ LONGEST_OUTAGE_DELAY_SECONDS = 64.0
 
 def hold(journal: Journal, number: str, message_id: str, received: Received, rule: Rule, code: int) -> None:
     before = journal.budget.holds.get(number)
-    journal.budget.hold(number, message_id, rule, journal.now)
+    journal.budget.hold(number, received.partition, message_id, rule, journal.now)
     if needs_a_person(before, journal.budget.holds.get(number), rule):
         said = journal.sentence(number, rule.reason, code)
         journal.letters.append(number_letter(number, received.partition, said))

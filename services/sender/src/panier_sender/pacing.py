@@ -1,7 +1,7 @@
 """How many messages may be claimed now, and which numbers and customers have to wait. Rules and what they remember.
 
-Kept in memory only: one process owns a number. After a restart the first refusal tells of holds again, and what
-customers were sent lately is read from the journal.
+Kept in memory only: one process owns a number. After a restart, and when its home has another owner, the first refusal
+tells of holds again, and what customers were sent lately is read from the journal.
 """
 
 from collections import Counter
@@ -28,6 +28,7 @@ class Hold(msgspec.Struct, frozen=True):
     until: datetime
     kind: Class
     reason: str
+    home: int
     strikes: int = 0
     probe: str | None = None
 
@@ -88,7 +89,7 @@ class Budget:
             del self.holds[number]
             self.touched.add(number)
 
-    def hold(self, number: str, message_id: str, rule: Rule, now: datetime) -> None:
+    def hold(self, number: str, home: int, message_id: str, rule: Rule, now: datetime) -> None:
         """A call was refused because of its number. Calls begun before the hold add nothing to it."""
         before = self.holds.get(number)
         if before is not None and before.probe != message_id:
@@ -96,7 +97,7 @@ class Budget:
         strikes = 0 if before is None else before.strikes + 1
         longest = LONGEST_HOLD_SECONDS.get(rule.kind, LONGEST_OTHER_HOLD_SECONDS)
         seconds = min(rule.delay_seconds * 2.0 ** min(strikes, 16), longest)
-        self._set(number, Hold(now + timedelta(seconds=seconds), rule.kind, rule.reason, strikes))
+        self._set(number, Hold(now + timedelta(seconds=seconds), rule.kind, rule.reason, home, strikes))
 
     def release(self, number: str) -> None:
         """The number need not wait any more."""
@@ -150,13 +151,9 @@ class Pacing:
             self._ahead,
             self._pairs,
             claimed=Counter(self._of_number),
-            holds={number: self._with_probe_alive(hold) for number, hold in self.holds.items()},
+            holds=dict(self.holds),
             closed=self._closed,
         )
-
-    def _with_probe_alive(self, hold: Hold) -> Hold:
-        """A probe whose home went finds nothing out any more: another one may follow when the number comes back."""
-        return hold if hold.probe in self._claimed else msgspec.structs.replace(hold, probe=None)
 
     def _most(self) -> int:
         return min(self._claims_limit, self._worth())
@@ -180,8 +177,9 @@ class Pacing:
             self._claimed[message_id] = (home, number)
             self._of_number[number] += 1
         for number in budget.touched:
-            if number in budget.holds:
-                self.holds[number] = budget.holds[number]
+            hold = budget.holds.get(number)
+            if hold is not None and hold.home not in self._closed:
+                self.holds[number] = hold
             else:
                 self.holds.pop(number, None)
         self._pairs.update(budget.paired)
@@ -228,10 +226,14 @@ class Pacing:
         self.backlog = {number: home for number, home in self.backlog.items() if home not in self._closed}
 
     def forget(self, homes: Iterable[int]) -> None:
-        """These homes have another owner."""
+        """These homes have another owner, who hears by itself which of their numbers must wait.
+
+        Kept here, a hold would not end: nothing of its number is sent from here any more.
+        """
         gone = set(homes)
         for message_id in [key for key, (home, _) in self._claimed.items() if home in gone]:
             self._drop(message_id)
+        self.holds = {number: hold for number, hold in self.holds.items() if hold.home not in gone}
 
     def release(self, number: str) -> None:
         """End a number's hold: there is a new token."""

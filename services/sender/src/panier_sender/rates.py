@@ -19,7 +19,7 @@ APART_SECONDS = 0.005
 USED_SHARE = 1.0 / (1.0 + LATE_SECONDS + APART_SECONDS)
 SLOWEST = 1 / 16
 RECOVERY_SECONDS = 60.0
-# However much customers write, this share of the limit stays ours.
+# However much customers write, this share of the pace stays ours, also while a refusal has made it slow.
 OUR_SHARE = 0.5
 
 FIRST_CALLS = 8
@@ -72,9 +72,12 @@ class Pace(msgspec.Struct):
         self.pending -= 1
 
     def hear(self, now: float, messages: int) -> None:
-        """Customers' messages count towards the limit as well; what they have of it is theirs second by second."""
-        theirs = self.per_second * (1.0 - OUR_SHARE)
-        counted = min(messages, int((now + 1.0 - max(self.heard_until, now)) * theirs))
+        """Customers' messages count towards the limit as well; what they have of it is theirs second by second.
+
+        Theirs is a share of the pace they are paid for at: of the whole limit it would be more than a slow pace is.
+        """
+        theirs = self.rate(now) * (1.0 - OUR_SHARE)
+        counted = min(messages, (now + 1.0 - max(self.heard_until, now)) * theirs)
         if counted > 0:
             self.heard_until = max(self.heard_until, now) + counted / theirs
             self._spend(now, counted)
@@ -88,7 +91,7 @@ class Pace(msgspec.Struct):
         """Messages a second in the long run."""
         return self.per_second * USED_SHARE * self.share_at(now)
 
-    def _spend(self, now: float, messages: int) -> None:
+    def _spend(self, now: float, messages: float) -> None:
         self.paid_at = max(self.paid_at, now) + messages / self.rate(now)
 
     def _paid_if_begun(self, now: float) -> float:
