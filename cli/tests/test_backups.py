@@ -11,7 +11,7 @@ import pytest
 from panier_cli.backups import copies, manifest
 from panier_cli.backups.programs import place, program
 from panier_cli.commands import restore
-from panier_cli.errors import Refused
+from panier_cli.errors import FAILED, USAGE, Refused
 from panier_cli.stack.services import SERVICES
 from panier_common.postgres import migrate
 
@@ -90,6 +90,42 @@ async def test_a_running_service_is_refused(catalog: str, tmp_path: Path, monkey
         await service.close()
     assert refused.value.code == "running"
     assert await rows(catalog, "SELECT seq FROM home") == [(5,)]
+
+
+@pytest.fixture
+async def copied(catalog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The catalog's database: its number is 6, and that of its backup in `tmp_path` is 5."""
+    whole(tmp_path, await copies.copy(CATALOG, catalog, tmp_path))
+    monkeypatch.setenv("PANIER_CATALOG_DATABASE_URL", catalog)
+    await rows(catalog, "UPDATE home SET seq = 6")
+    return catalog
+
+
+@pytest.mark.parametrize(("address", "status"), [("", USAGE), ("127.0.0.1:1", FAILED)])
+async def test_nothing_is_replaced_when_no_broker_could_tell_what_must_follow(
+    copied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, status: int
+) -> None:
+    monkeypatch.setenv("PANIER_KAFKA_BOOTSTRAP_SERVERS", address)
+    with pytest.raises(Refused) as refused:
+        await restore._restore(tmp_path, None, None, False)
+    assert (refused.value.code, refused.value.status) == ("no_broker", status)
+    assert "lifted" not in refused.value.hint
+    assert await rows(copied, "SELECT seq FROM home") == [(6,)]
+
+
+async def test_a_broker_that_goes_away_leaves_databases_that_no_service_may_start_on(
+    copied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def there(_: object) -> str:
+        return "127.0.0.1:1"
+
+    monkeypatch.setattr(restore, "_broker_that_answers", there, raising=False)
+    monkeypatch.setenv("PANIER_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    with pytest.raises(Refused, match="the broker does not answer") as refused:
+        await restore._restore(tmp_path, None, None, False)
+    assert refused.value.status == FAILED
+    assert "start no service before `panier restore --lift-only --service catalog`" in refused.value.hint
+    assert await rows(copied, "SELECT seq FROM home") == [(5,)]
 
 
 def test_a_folder_without_a_manifest_is_no_backup(tmp_path: Path) -> None:

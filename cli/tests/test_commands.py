@@ -29,7 +29,7 @@ ORDER: dict[str, Any] = {
     "paid_minor": 1010,
     "placed_at": "2026-07-01T08:00:00.123Z",
     "caused_by": "wamid.1",
-    "note": "",
+    "note": "sans noix, allergie !",
 }
 SHOWN = {
     **ORDER,
@@ -128,7 +128,13 @@ LOOK_UPS = [
         [ORDER],
         ["A-100", "10.10 EUR", "deliver"],
     ),
-    (["orders", "show", "A-100"], "/internal/orders/A-100", {}, SHOWN, ["2 quai Nord", "4.50 EUR", "already_paid"]),
+    (
+        ["orders", "show", "A-100"],
+        "/internal/orders/A-100",
+        {},
+        SHOWN,
+        ["2 quai Nord", "4.50 EUR", "already_paid", "sans noix"],
+    ),
     (["catalog", "list", "--shop", "b/1"], "/internal/shops/b%2F1/products", {}, PRODUCTS, ["1.40 EUR", "unlimited"]),
     (["shop", "list"], "/internal/shops", {}, SHOPS, ["bakery", "fr en", "simulated"]),
     (

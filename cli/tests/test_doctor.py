@@ -4,23 +4,26 @@ Brokers and databases are test_doctor_engines.py's.
 """
 
 import http.client
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from panier_cli.commands import doctor
 from panier_cli.doctor import meta as meta_check
 from panier_cli.doctor import postgres as postgres_check
 from panier_cli.doctor import services as services_check
 from panier_cli.doctor import settings as settings_check
 from panier_cli.doctor.findings import Finding, document
+from panier_cli.doctor.view import deployment
 from panier_cli.errors import Refused
 from panier_cli.internal_api import InternalApi, path
 from panier_simulator.client import Simulator
 from panier_simulator.testing import running
 
-from .conftest import Panier
+from .conftest import Done, Panier
 from .doctor_findings import levels, the
 from .fake_services import FakeServices
 
@@ -258,3 +261,26 @@ def test_the_command_exits_1_and_says_what_to_do(panier: Panier, monkeypatch: py
     assert shown.exit == 1
     assert "→ set PANIER_KAFKA_BOOTSTRAP_SERVERS" in shown.out
     assert "settings." not in shown.out
+
+
+def test_the_parts_that_nobody_wants_ask_nobody(
+    panier: Panier, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PANIER_SHOPS", raising=False)
+    assert levels_of(panier("doctor", "--only", "meta.", "--json")) == {"meta.shops": "skipped"}
+    assert services.requests == []
+    assert levels_of(panier("doctor", "--only", "dead-letters.cart", "--json")) == {"dead-letters.cart": "skipped"}
+    assert "/internal/orders" not in {asked.path for asked in services.requests}
+
+
+def levels_of(done: Done) -> dict[str, str]:
+    return {one["check"]: one["level"] for one in done.document["findings"]}
+
+
+def test_every_finding_is_named_as_its_part_says(services: FakeServices) -> None:
+    """Else --only would leave out the part that finds it."""
+    services.on("GET", path("shops"), [])
+    parts = doctor._parts(deployment({**os.environ, **CART}), 0.0)
+    found = {one.check: names for names, look in parts.items() for one in look()}
+    assert {check: names for check, names in found.items() if not check.startswith(names)} == {}
+    assert {"settings.cart", "kafka.reachable", "postgres.cart", "meta.shops", "service.cart", "sales"} <= found.keys()

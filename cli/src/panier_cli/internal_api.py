@@ -22,6 +22,7 @@ from panier_cli.stack.services import SERVICES
 # Longer than a service lets a command wait for its result; an import tells of its progress more often.
 SECONDS = 30.0
 _LINES = "application/x-ndjson"
+_AT_ONCE = 65_536
 WITH_DATABASE = tuple(service.name for service in SERVICES if service.database)
 
 
@@ -51,7 +52,7 @@ class InternalApi:
             if answer.headers.get_content_type() != _LINES:
                 yield from _json(service, answer.read())
                 return
-            while line := answer.readline():
+            for line in _lines_of(answer):
                 yield _json(service, line)
 
     def send(
@@ -66,7 +67,7 @@ class InternalApi:
     def lines(self, service: str, where: str, body: bytes, content_type: str) -> Iterator[Any]:
         """Send a body and yield each line of the NDJSON that comes back as it arrives."""
         with self._answer(service, "POST", where, body, {"Content-Type": content_type}) as answer:
-            while line := answer.readline():
+            for line in _lines_of(answer):
                 yield _json(service, line)
 
     @contextmanager
@@ -128,6 +129,19 @@ def _token(folder: DataFolder, env: Mapping[str, str]) -> str:
         except OSError as error:
             raise Refused("bad_setting", f"PANIER_ADMIN_TOKEN_FILE cannot be read: {error}") from error
     return folder.known_secret("PANIER_ADMIN_TOKEN") or ""
+
+
+def _lines_of(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Each line as it arrives. Raises IncompleteRead for an answer cut anywhere.
+
+    readline() does not: it looks ahead, forgets the error of that, and takes a cut between two chunks for the end.
+    """
+    rest = b""
+    while some := answer.read1(_AT_ONCE):
+        *lines, rest = (rest + some).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _json(service: str, text: bytes) -> Any:

@@ -18,16 +18,12 @@ Day = tuple[str, str]
 Sold = dict[Day, dict[str, int]]
 
 
-def sold_of_orders(orders: Iterable[Mapping[str, Any]], timezone: str, on_collection: bool) -> Sold:
-    """What the orders of a shop add up to; each order is a document of `panier orders show`.
-
-    An order that was cancelled unpaid does not tell whether it had counted as sold: ``on_collection`` says
-    whether the shop's orders are paid when they are handed over.
-    """
+def sold_of_orders(orders: Iterable[Mapping[str, Any]], timezone: str) -> Sold:
+    """What the orders of a shop add up to; each order is a document of `panier orders show`."""
     zone = ZoneInfo(timezone)
     sold: Sold = defaultdict(lambda: dict.fromkeys(FIGURES, 0))
     for order in orders:
-        for time, revenue, count in _sales_of(order, on_collection):
+        for time, revenue, count in _sales_of(order):
             day = datetime.fromisoformat(time).astimezone(zone).date().isoformat()
             figures = sold[day, order["currency"]]
             figures["revenue_minor"] += revenue
@@ -36,7 +32,7 @@ def sold_of_orders(orders: Iterable[Mapping[str, Any]], timezone: str, on_collec
     return sold
 
 
-def _sales_of(order: Mapping[str, Any], on_collection: bool) -> Iterable[tuple[str, int, int]]:
+def _sales_of(order: Mapping[str, Any]) -> Iterable[tuple[str, int, int]]:
     """When, how much and how many orders: what one order adds to its shop's days."""
     when = {step["what"]: step["at"] for step in order["history"]}
     if "paid" in when:
@@ -45,7 +41,8 @@ def _sales_of(order: Mapping[str, Any], on_collection: bool) -> Iterable[tuple[s
             yield when["refunded"], -order["paid_minor"], 0
         return
     cancelled = when.get("cancelled")
-    if order["state"] in ("awaiting_payment", "expired") or (cancelled and not on_collection):
+    # Cancelled unpaid does not tell whether it counted as sold before; how the order was to be paid does.
+    if order["state"] in ("awaiting_payment", "expired") or (cancelled and order["provider"] != "on_collection"):
         return
     yield order["placed_at"], order["total_minor"], 1
     if ended := cancelled or when.get("refunded"):

@@ -1,13 +1,17 @@
 """On a real PostgreSQL: a shop's orders, page by page, whole and in order, with one page in memory at most."""
 
+import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import msgspec
 import pytest
 from panier_checkout import db, listing
-from panier_checkout.documents import order_document
+from panier_checkout.decision import Step
+from panier_checkout.documents import order_document, order_with_steps
 from panier_checkout.listing import LINES, PAGE, orders_answer
 from panier_checkout.order import Order
 from panier_common.contracts.events import Customer, Fulfilment
@@ -39,9 +43,11 @@ async def fill(pool: Pool, count: int) -> list[Order]:
     return orders
 
 
-async def read(pool: Pool, since: datetime | None = None, accept: str = "*/*") -> tuple[bytes, int]:
+async def read(
+    pool: Pool, since: datetime | None = None, accept: str = "*/*", history: bool = False
+) -> tuple[bytes, int]:
     """The answer and in how many parts it came."""
-    answer = await orders_answer(pool, "shop", since, accept)
+    answer = await orders_answer(pool, "shop", since, accept, history)
     parts = [part async for part in answer.body_iterator]
     return b"".join([part for part in parts if isinstance(part, bytes)]), len(parts)
 
@@ -51,6 +57,7 @@ async def test_every_order_is_told_once_in_order(pool: Pool, count: int) -> None
     documents = [order_document(one) for one in await fill(pool, count)]
     whole, parts = await read(pool)
     assert msgspec.json.decode(whole) == documents
+    assert not [one for one in documents if "history" in one or one["provider"] != "simulated"]
     assert parts <= count // PAGE + 2
     lines, _ = await read(pool, accept=LINES)
     assert [msgspec.json.decode(line) for line in lines.splitlines()] == documents
@@ -60,6 +67,44 @@ async def test_since_holds_on_every_page(pool: Pool) -> None:
     orders = await fill(pool, COUNT)
     found, _ = await read(pool, orders[100].placed_at)
     assert [one["order_id"] for one in msgspec.json.decode(found)] == [one.order_id for one in orders[99:]]
+
+
+async def test_with_their_history_orders_tell_what_they_tell_on_their_own(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 3)
+    orders = await fill(pool, 7)
+    steps = [Step(one.order_id, NOON + timedelta(minutes=n), what, "customer")
+             for n, what in enumerate(["placed", "paid", "ready"]) for one in orders[1:]]  # fmt: skip
+    async with pool.acquire() as connection:
+        await db.add_history(connection, steps)
+    expected = [order_with_steps(one, [step for step in steps if step.order_id == one.order_id]) for one in orders]
+    whole, _ = await read(pool, history=True)
+    told = msgspec.json.decode(whole)
+    assert told == expected
+    assert [[step["what"] for step in one["history"]] for one in told] == [[], *[["placed", "paid", "ready"]] * 6]
+    lines, _ = await read(pool, accept=LINES, history=True)
+    assert [msgspec.json.decode(line) for line in lines.splitlines()] == expected
+
+
+async def test_a_page_with_its_history_is_two_statements(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "PAGE", 50)
+    await fill(pool, 149)
+    statements: list[str] = []
+
+    class OfOne:
+        @asynccontextmanager
+        async def acquire(self) -> AsyncIterator[object]:
+            yield connection
+
+    async with pool.acquire() as connection:
+        await connection.fetch("SELECT $1::text[]", ["asyncpg asks for the types of an array once a connection"])
+        with connection.query_logger(lambda logged: statements.append(logged.query)):
+            answer = await orders_answer(cast(Pool, OfOne()), "shop", None, LINES, history=True)
+            async for _ in answer.body_iterator:
+                pass
+            await asyncio.sleep(0)  # the log is told in the loop's next turn
+    assert len(statements) == 2 * 3
 
 
 async def test_memory_does_not_grow_with_the_shop(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

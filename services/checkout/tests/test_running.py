@@ -39,6 +39,10 @@ async def test_an_order_is_placed_paid_once_advanced_and_shown(counter: Counter)
     assert listed["lines"][0]["total_minor"] == 560
     assert listed["fulfilment"] == {"way": "collect", "address": None}
     assert listed["placed_at"].endswith("Z")
+    assert listed["provider"] == "simulated"
+    _, (told,) = await counter.ask("GET", "/orders", params={"shop": SHOP.shop, "history": "true"})
+    steps = told.pop("history")
+    assert (told, [step["what"] for step in steps]) == (listed, ["placed", "payment_problem: wrong_amount", "paid"])
 
     path = f"/orders/{order.number}/advance"
     for _ in range(2):

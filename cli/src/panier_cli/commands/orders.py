@@ -133,6 +133,8 @@ def _one(order: dict[str, Any]) -> Iterable[Any]:
     fees = [("", "fees", "", "", money(order["fees_minor"], currency))] if order["fees_minor"] else []
     total = ("", "total", "", "", money(order["total_minor"], currency))
     yield table(("sku", "title", "#quantity", "#price", "#amount"), [*lines, *fees, total])
+    if order["note"]:
+        yield table(("note",), [(order["note"],)])
     yield table(("when (UTC)", "what", "by"), [(at(s["at"]), s["what"], s["by"]) for s in order.get("history", [])])
     if problem := order.get("payment_problem"):
         yield f"payment problem: {problem['reason']} ({money(problem['minor'], problem['currency'])})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,9 +51,6 @@ def restore(
 async def _restore(
     folder: Path | None, names: list[str] | None, since: datetime | None, accept_gaps: bool
 ) -> dict[str, Any]:
-    import asyncpg
-    from aiokafka.errors import KafkaError
-
     from panier_cli.backups import manifest
     from panier_cli.backups.databases import chosen, databases
     from panier_cli.stack.screen import Screen
@@ -64,28 +62,67 @@ async def _restore(
     moments = {s.name: since.replace(tzinfo=UTC) if since else None for s in services} | {
         name: datetime.fromisoformat(one["taken_at"]) for name, one in backup.items()
     }
-    try:
+    with _refusals():
         async with databases(services, screen, at_rest=True) as found:
             await _refuse_running(services, found)
-            if folder is not None:
-                await _bring_back(services, found, folder, backup, screen)
-            lifted = await _lift(services, found, moments, accept_gaps, screen)
+            kafka = await _broker_that_answers(found)
+            with _told_as_unlifted() as back:
+                if folder is not None:
+                    await _bring_back(services, found, folder, backup, screen, back)
+                lifted = await _lift(services, found, kafka, moments, accept_gaps, screen)
+    return {"services": lifted}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Around what is asked of databases and of the broker."""
+    import asyncpg
+    from aiokafka.errors import KafkaError
+
+    try:
+        yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         from panier_common.postgres import why_away
 
         raise Refused("no_database", why_away(error), "is the URL that of the database's owner?") from error
     except KafkaError as error:
         raise Refused("no_broker", f"the broker does not answer ({type(error).__name__})", "is it up?") from error
-    gaps = sum(len(one["gaps"]) for one in lifted.values())
-    if gaps and not accept_gaps:
-        where = next(gap for one in lifted.values() for gap in one["gaps"])
-        raise Refused(
-            "gaps",
-            f"{gaps} places to read on from are not on the topics, the first {where['topic']} {where['partition']}: "
-            f"it has {where['first']} to {where['end']}, not {where['position']}",
-            "what was between is lost to these databases: restore a newer backup, or say --accept-gaps",
-        )
-    return {"services": lifted}
+
+
+@contextmanager
+def _told_as_unlifted() -> Iterator[list[str]]:
+    """Names of services whose databases are back; whoever fails after that says what must not happen now.
+
+    A service that starts on a database which is not lifted publishes under numbers that others take for old ones.
+    """
+    back: list[str] = []
+    try:
+        with _refusals():
+            yield back
+    except Refused as error:
+        if back:
+            these = " ".join(f"--service {name}" for name in back)
+            then = f"databases are back but not lifted: start no service before `panier restore --lift-only {these}`"
+            error.hint = f"{error.hint}; {then}".removeprefix("; ")
+        raise
+
+
+async def _broker_that_answers(found: Databases) -> str:
+    """Looked at before a database is replaced: one that is back is of no use until it is lifted."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from panier_common.brokers import brokers
+
+    from panier_cli.broker import refusals
+
+    if not found.kafka:
+        raise Refused("no_broker", "no broker is named", "set PANIER_KAFKA_BOOTSTRAP_SERVERS", USAGE)
+    with refusals(found.kafka):
+        admin = AIOKafkaAdminClient(**brokers(found.kafka))
+        try:
+            await admin.start()
+        finally:
+            await admin.close()
+    return found.kafka
 
 
 def _refuse_newer(services: list[Service], backup: Mapping[str, Any], folder: Path | None) -> None:
@@ -121,7 +158,12 @@ async def _refuse_running(services: list[Service], found: Databases) -> None:
 
 
 async def _bring_back(
-    services: list[Service], found: Databases, folder: Path, backup: Mapping[str, Any], screen: Screen
+    services: list[Service],
+    found: Databases,
+    folder: Path,
+    backup: Mapping[str, Any],
+    screen: Screen,
+    back: list[str],
 ) -> None:
     from panier_common.postgres import migrate
 
@@ -131,12 +173,14 @@ async def _bring_back(
         screen.waiting(f"restoring {service.name} ({done} of {len(services)})")
         one, url = backup[service.name], found.urls[service.name]
         await bring_back(service, url, folder / one["file"], one["server_version"])
+        back.append(service.name)
         await migrate(url, service.module)
 
 
 async def _lift(
     services: list[Service],
     found: Databases,
+    kafka: str,
     moments: Mapping[str, datetime | None],
     accept_gaps: bool,
     screen: Screen,
@@ -144,8 +188,6 @@ async def _lift(
     import msgspec
     from panier_common.restored import lift
 
-    if not found.kafka:
-        raise Refused("no_broker", "no broker is named", "set PANIER_KAFKA_BOOTSTRAP_SERVERS", USAGE)
     lifted = {}
     for service in services:
         screen.waiting(f"reading what {service.name} has published since")
@@ -154,14 +196,26 @@ async def _lift(
             await lift(
                 found.urls[service.name],
                 service.name,
-                found.kafka,
+                kafka,
                 since=moment - _EARLIER if moment else None,
                 accept_gaps=accept_gaps,
                 tell=lambda records, name=service.name: screen.waiting(f"{name}: {records} records read"),  # type: ignore[misc]
             )
         )
     screen.waiting("")
+    _refuse_gaps([gap for one in lifted.values() for gap in one["gaps"]], accept_gaps)
     return lifted
+
+
+def _refuse_gaps(gaps: list[dict[str, Any]], accepted: bool) -> None:
+    if gaps and not accepted:
+        where = gaps[0]
+        raise Refused(
+            "gaps",
+            f"{len(gaps)} places to read on from are not on the topics, the first {where['topic']} "
+            f"{where['partition']}: it has {where['first']} to {where['end']}, not {where['position']}",
+            "what was between is lost to these databases: restore a newer backup, or say --accept-gaps",
+        )
 
 
 def _shown(document: dict[str, Any]) -> Iterable[Any]:

@@ -124,8 +124,8 @@ async def lift(
         reader = AIOKafkaConsumer(
             **brokers(bootstrap_servers), auto_offset_reset="none", enable_auto_commit=False, check_crcs=False
         )
-        await reader.start()
         try:
+            await reader.start()
             written = await _partitions(bootstrap_servers, _topics_of(service))
             found = await _read(reader, Found(service, known), written, since, tell)
             gaps = await _gaps(reader, db, bootstrap_servers)

@@ -45,13 +45,14 @@ def routes(pool: Pool, producer: Producer, shops: Shops) -> APIRouter:
 
     @router.get("/orders")
     async def listed(
-        shop: str, since: datetime | None = None, accept: Annotated[str, Header()] = ""
+        shop: str, since: datetime | None = None, history: bool = False, accept: Annotated[str, Header()] = ""
     ) -> StreamingResponse:
+        """With `history` each order tells its steps as well, as it does on its own."""
         if shop not in shops.by_id:
             raise _no_such_shop(shop)
         if since is not None and since.tzinfo is None:
             since = since.replace(tzinfo=UTC)
-        return await orders_answer(pool, shop, since, accept)
+        return await orders_answer(pool, shop, since, accept, history)
 
     @router.get("/orders/{reference}")
     async def shown(reference: str) -> Document:

@@ -48,14 +48,22 @@ def order_document(order: Order) -> Document:
         "paid_minor": order.paid_minor,
         "placed_at": rfc3339(order.placed_at),
         "caused_by": order.caused_by,
+        "provider": order.provider,
+    }
+
+
+def order_with_steps(order: Order, steps: Sequence[Step]) -> Document:
+    """An order of the list with what happened to it."""
+    return {
+        **order_document(order),
+        "history": [{"at": rfc3339(step.at), "what": step.what, "by": step.by} for step in steps],
     }
 
 
 def order_with_history(order: Order, steps: Sequence[Step], problem: ProblemKept | None) -> Document:
-    """An order of the list with what happened to it, and the latest payment that was no sale."""
+    """What `panier orders show` prints: also the latest payment that was no sale."""
     return {
-        **order_document(order),
-        "history": [{"at": rfc3339(step.at), "what": step.what, "by": step.by} for step in steps],
+        **order_with_steps(order, steps),
         "payment_problem": problem_document(problem) if problem is not None else None,
     }
 
