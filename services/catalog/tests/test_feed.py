@@ -1,6 +1,7 @@
 """Reading Meta's feed: what is a product, and why a row is none."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from panier_catalog.feed import FeedError, chunks, decoded, read
@@ -11,6 +12,11 @@ from .story import FEED_HEADER, GARDEN, fed, feed_text, row
 
 def products(text: str):
     return read(text, "EUR", "Autres").products
+
+
+def on(text: str) -> str:
+    """Such a sale in the feed."""
+    return f"{FEED_HEADER},sale_price,sale_price_effective_date\n{row('b')},17.50 EUR,{text}\n"
 
 
 def reasons(text: str) -> dict[int, str]:
@@ -138,6 +144,51 @@ async def test_a_feed_is_read_while_other_things_go_on():
 def test_a_currency_without_decimals_has_none():
     (spade,) = read(feed_text(row("b", price="1990 JPY")), "JPY", "Autres").products
     assert spade.price_minor == 1990
+
+
+JULY = "2026-07-01T08:00+02:00/2026-07-31T20:00+02:00"
+
+
+@pytest.mark.parametrize(
+    ("dates", "now", "price"),
+    [
+        ("", "2026-07-15T12:00+00:00", 1750),
+        (JULY, "2026-07-01T05:59+00:00", 1990),
+        (JULY, "2026-07-01T06:00+00:00", 1750),
+        (JULY, "2026-07-31T17:59+00:00", 1750),
+        (JULY, "2026-07-31T18:00+00:00", 1990),
+        ("2026-07-01T08:00 / 2026-07-31T20:00", "2026-07-31T19:59+00:00", 1750),
+        ("2026-07-01/2026-07-31", "2026-07-31T23:59+00:00", 1750),
+        ("2026-07-01/2026-07-31", "2026-08-01T00:00+00:00", 1990),
+        (JULY, None, 1990),
+    ],
+)
+def test_a_sale_price_counts_within_its_dates(dates, now, price):
+    time = None if now is None else datetime.fromisoformat(now)
+    assert [p.price_minor for p in read(on(dates), "EUR", "Autres", time).products] == [price]
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        "July",
+        "2026-07-01",
+        "2026-07-01/",
+        "2026-07-31/2026-07-01",
+        "2026-07-01/2026-07-02/2026-07-03",
+        "2026-07-01/9999-12-31",
+        "2026-13-01/2026-14-01",
+    ],
+)
+def test_a_sale_of_dates_that_cannot_be_read_is_refused(dates):
+    assert f"`sale_price_effective_date` is `{dates}`" in reasons(on(dates))[2]
+
+
+async def test_an_import_takes_the_sales_of_its_own_moment():
+    begin, end = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+    past = on(f"2020-01-01/{begin.isoformat()}").encode()
+    present = on(f"{begin.isoformat()}/{end.isoformat()}").encode()
+    assert [(await read_feed(GARDEN, feed)).products[0].price_minor for feed in (past, present)] == [1990, 1750]
 
 
 def test_a_collection_always_fits_into_the_id_of_its_row():

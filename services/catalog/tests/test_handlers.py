@@ -79,6 +79,7 @@ def test_an_answer_says_whom_it_answers_and_when_that_was():
         (says("Envoyez m'en plus", Context(ad="120")), ["catalogue", "buttons"]),
         (enquires("Voir les rayons", "catalog:menu"), ["list"]),
         (enquires("bonsoir"), ["catalogue", "buttons"]),
+        (enquires("merci"), ["buttons"]),
         (enquires("une licorne"), ["buttons"]),
         (enquires("🙂"), ["buttons"]),
         (enquires("م" * 4096), ["buttons"]),
@@ -96,6 +97,13 @@ def test_a_search_shows_what_was_found():
 
 def test_a_greeting_that_finds_something_is_a_search():
     assert kinds(enquires("bonsoir"), SPADE) == ["product_list"]
+
+
+def test_thanks_are_answered_where_they_name_no_product():
+    assert "Avec plaisir" in texts(answers(enquires("Merci beaucoup !")))
+    assert "You are welcome" in texts(answers(enquires("thank you 🙏"), language="en"))
+    assert "Nous n’avons rien trouvé" in texts(answers(enquires("merci de me dire si vous avez une licorne")))
+    assert kinds(enquires("merci"), SPADE) == ["product_list"]
 
 
 def test_the_language_is_the_customers_else_the_shops_first():

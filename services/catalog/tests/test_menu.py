@@ -16,6 +16,7 @@ from panier_common.contracts.outbound import (
     ProductMessage,
     offered,
 )
+from panier_common.routing import word_of
 
 from .story import GARDEN, product, texts
 
@@ -93,6 +94,16 @@ def test_what_is_found_is_a_product_list_by_collection():
     assert "« bêche »" in found.body
 
 
+def test_what_only_comes_near_is_not_called_found_and_names_the_way_to_a_person():
+    near = Found((Hit(0, "spade", "Spade", "Tools", False, 1.0),), matches=False)
+    for voice, said, word in ((FRENCH, "Rien ne correspond tout à fait", "conseiller"), (ENGLISH, "quite", "person")):
+        (shown,) = menu.found(voice, GARDEN, "sans plastique", near)
+        assert said in shown.body
+        assert word_of(word, ()).asks == "person"
+        assert word in shown.body
+        assert "sans plastique" in shown.body
+
+
 def test_nothing_found_offers_the_menu_and_a_person():
     (nothing,) = menu.found(ENGLISH, GARDEN, "مجرفة 🙂", Found())
     assert "“مجرفة 🙂”" in nothing.body
@@ -129,6 +140,8 @@ def test_whatever_people_write_fits(name, text, sku, count, language):
         menu.found(voice, shop, text * 20, Found((hit,), (name,) * 3)),
         menu.found(voice, shop, text * 20, Found((), (name,) * 3)),
         menu.found(voice, shop, text * 20, Found()),
+        menu.found(voice, shop, text * 20, Found((hit,), matches=False)),
+        menu.thanked(voice),
         menu.foreign(voice),
         menu.help_(voice),
         menu.product_gone(voice),

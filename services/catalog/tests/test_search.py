@@ -1,5 +1,6 @@
 """Words to look for, and which hits are shown; what PostgreSQL finds is in test_finding.py."""
 
+import pytest
 from panier_catalog.search import ALL_WORDS, MAX_WORDS, Hit, choose, terms, words
 
 
@@ -8,7 +9,7 @@ def hit(sku: str, position: int, rank: float = 0.5, *, sold_out: bool = False) -
 
 
 def skus(*hits: Hit) -> list[str]:
-    return [one.sku for one in choose(hits).products]
+    return [one.sku for one in choose(hits, "").products]
 
 
 def test_words_that_only_ask_are_left_out_unless_there_is_nothing_else():
@@ -46,13 +47,46 @@ def test_a_word_that_no_better_product_has_still_counts():
 
 
 def test_a_sold_out_product_is_named_and_never_offered():
-    found = choose([hit("spade", 0, sold_out=True), hit("spade", 1, sold_out=True), hit("fork", 1)])
+    found = choose([hit("spade", 0, sold_out=True), hit("spade", 1, sold_out=True), hit("fork", 1)], "")
     assert ([h.sku for h in found.products], found.sold_out) == (["fork"], ("Spade",))
-    assert choose([hit("spade", 0, sold_out=True)]).sold_out == ("Spade",)
-    assert choose([hit("spade", 0, sold_out=True), hit("fork", 0)]).sold_out == ()
+    assert choose([hit("spade", 0, sold_out=True)], "").sold_out == ("Spade",)
+    assert choose([hit("spade", 0, sold_out=True), hit("fork", 0)], "").sold_out == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("steel spade", True),
+        ("3 steel spades", False),  # no product has `spades`: which word is like it, only PostgreSQL knows
+        ("3 steel spade", True),
+        ("steel spade vegan", False),
+        ("steel, spade", True),
+        ("steel and spade", True),
+        ("steel and vegan", False),
+        ("steel spade 2026", False),
+        ("spade not steel", False),
+        ("spade, no steel", False),
+    ],
+)
+def test_each_thing_that_a_text_lists_has_a_product_with_all_its_words(text, found):
+    asked = words(text)
+    meant = frozenset(at for at, word in enumerate(asked) if word not in {"and", "not", "no"})
+    hits = [
+        Hit(asked.index(word), "s", "Tool", "Tools", False, 0.5, meant) for word in ("steel", "spade") if word in asked
+    ]
+    assert choose(hits, text).matches is found
+
+
+def test_a_word_between_things_is_no_list_when_one_product_has_all():
+    whole = Hit(ALL_WORDS, "set", "Spade and fork", "Tools", False, 0.5, frozenset({0, 2}))
+    assert choose([whole], "spade and fork").matches
+
+
+def test_a_denial_that_is_in_the_title_is_met():
+    whole = Hit(ALL_WORDS, "gloves", "Gloves without latex", "Tools", False, 0.5, frozenset({0, 2}))
+    assert choose([whole], "gloves without latex").matches
 
 
 def test_no_more_than_a_list_holds():
-    assert len(choose([hit(f"s{n}", ALL_WORDS) for n in range(90)]).products) == 30
-    assert choose([]) == choose([])
-    assert choose([]).products == ()
+    assert len(choose([hit(f"s{n}", ALL_WORDS) for n in range(90)], "").products) == 30
+    assert choose([], "anything").products == ()

@@ -12,6 +12,7 @@ from panier_common.contracts import events as e
 from panier_common.contracts import inbound as m
 from panier_common.contracts import outbound as o
 from panier_common.event import OWNER, Received
+from panier_common.read_progress import Progress
 from panier_common.shops import ShopDirectory
 from panier_common.topics import COMMAND, DELIVERY, ENQUIRY, INBOUND, OUTBOUND, SENT
 from panier_console import db as rows
@@ -57,6 +58,10 @@ def news(size: int) -> list[Received]:
     return found
 
 
+async def unread(*_: Any) -> dict[tuple[str, int], Progress]:
+    return {}
+
+
 async def take(loop: Any, db: asyncpg.Connection, records: list[Received]) -> int:
     """How many statements a batch cost."""
     queries: list[str] = []
@@ -71,7 +76,7 @@ async def take(loop: Any, db: asyncpg.Connection, records: list[Received]) -> in
 
 @pytest.mark.parametrize("size", [1, 50, 500])
 async def test_a_batch_costs_the_same_statements_however_long(db: asyncpg.Connection, size: int) -> None:
-    talk, deliveries = loops.conversations(ShopDirectory("")), loops.deliveries()
+    talk, deliveries = loops.conversations(ShopDirectory("")), loops.deliveries(unread)
     await take(talk, db, batch(1, first=1000))  # the driver asks for the types of the arrays once a connection
     await take(deliveries, db, news(1))
     assert await take(talk, db, batch(size)) == 4
@@ -79,7 +84,7 @@ async def test_a_batch_costs_the_same_statements_however_long(db: asyncpg.Connec
 
 
 async def test_what_is_known_is_never_replaced_by_less(db: asyncpg.Connection) -> None:
-    loop, message_id = loops.deliveries(), str(uuid4())
+    loop, message_id = loops.deliveries(unread), str(uuid4())
     conversation = f"{NUMBER}:FR.1"
     said = o.packed(o.TextMessage(body="voilà"))
     request = e.MessageRequested(NUMBER, conversation, "shop", e.Customer("FR.1"), said)

@@ -8,10 +8,11 @@ from panier_common.contracts.events import EnquiryRaised, Event, MessageReceived
 from panier_common.routing import CATALOG, folded, parse_reply, product_link, word_of
 
 MAX_PAGE = 1000
-# What people open a chat with besides the contract words; only asked after a search has found nothing.
+# What people open a chat with besides the contract words, or end it; only asked after a search has found nothing.
 GREETINGS = frozenset(
     {"bonjour", "bonsoir", "salut", "coucou", "hello", "hi", "hey", "good", "allo", "bjr", "slt", "greetings"}
 )
+THANKS = frozenset({"merci", "mercis", "mrc", "thanks", "thank", "thx", "ty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,18 @@ def of_text(body: str, context: inbound.Context | None) -> Ask:
 
 def greets(text: str) -> bool:
     """Whether a text for which nothing was found is a greeting: `Bonjour madame`, `hey there`."""
+    return not GREETINGS.isdisjoint(_few_words(text)[:1])
+
+
+def thanks(text: str) -> bool:
+    """Whether a text for which nothing was found says thank you: `Merci !`, `ok thanks`."""
+    return not THANKS.isdisjoint(_few_words(text))
+
+
+def _few_words(text: str) -> list[str]:
+    """The words of a text of up to four; of a longer one none."""
     words = folded(text[:200]).split()
-    return 0 < len(words) <= 4 and words[0] in GREETINGS
+    return words if len(words) <= 4 else []
 
 
 def _page(arguments: list[str]) -> int:

@@ -128,8 +128,9 @@ async def load_products(db: Connection, wanted: Iterable[tuple[str, str]]) -> di
     return {(row["shop"], row["name"]): Product(**{name: row[name] for name in _CUSTOMERS_FIELDS}) for row in rows}
 
 
-# Products that have all the words; where there is none, products that have one of them, and for a word that no
-# product has, products with a word like it. No query looks at more than `CANDIDATES` products a word.
+# Products that have all the words; where none of them can be bought, products that have one of them, and for a word
+# that no product has, products with a word like it. No query ranks more than `CANDIDATES` products a word, those that
+# can be bought first: however many are sold out, they hide none.
 _SEARCH = """
 WITH spoken AS (
     SELECT query, shop, position, word, plainto_tsquery(('panier_' || configuration)::regconfig, word) AS ts,
@@ -145,15 +146,18 @@ WITH spoken AS (
     FROM (SELECT *, bool_and(stop) OVER (PARTITION BY query) AS all_stop FROM term) AS t
     WHERE NOT stop OR all_stop
 ), whole AS (
-    SELECT query, shop, string_agg('(' || ts::text || ')', ' & ')::tsquery AS ts FROM meant GROUP BY query, shop
+    SELECT query, shop, string_agg('(' || ts::text || ')', ' & ')::tsquery AS ts, array_agg(position) AS meant
+    FROM meant GROUP BY query, shop
 ), hit AS MATERIALIZED (
     SELECT q.query, $6::int AS position, p.*
-    FROM whole q CROSS JOIN LATERAL (SELECT * FROM found(q.shop, q.ts, $7) ORDER BY rank DESC, sku LIMIT $8) AS p
+    FROM whole q CROSS JOIN LATERAL (
+        SELECT * FROM found(q.shop, q.ts, $7) ORDER BY sold_out, rank DESC, sku LIMIT $8) AS p
 ), rest AS MATERIALIZED (
-    SELECT * FROM meant WHERE query NOT IN (SELECT query FROM hit)
+    SELECT * FROM meant WHERE query NOT IN (SELECT query FROM hit WHERE NOT sold_out)
 ), single AS MATERIALIZED (
     SELECT q.query, q.position, p.*
-    FROM rest q CROSS JOIN LATERAL (SELECT * FROM found(q.shop, q.ts, $7) ORDER BY rank DESC, sku LIMIT $8) AS p
+    FROM rest q CROSS JOIN LATERAL (
+        SELECT * FROM found(q.shop, q.ts, $7) ORDER BY sold_out, rank DESC, sku LIMIT $8) AS p
 ), alike AS (
     SELECT q.query, q.position, p.sku, p.title, p.collection, p.sold_out, (v.likeness * p.rank)::real AS rank
     FROM (SELECT * FROM rest WHERE char_length(word) >= $9
@@ -162,9 +166,11 @@ WITH spoken AS (
         SELECT word, similarity(word, folded(q.word)) AS likeness FROM vocabulary
         WHERE shop = q.shop AND word % folded(q.word) ORDER BY likeness DESC, word LIMIT 3) AS v
     CROSS JOIN LATERAL (
-        SELECT * FROM found(q.shop, plainto_tsquery('panier_simple', v.word), $7) ORDER BY rank DESC, sku LIMIT $8) AS p
+        SELECT * FROM found(q.shop, plainto_tsquery('panier_simple', v.word), $7)
+        ORDER BY sold_out, rank DESC, sku LIMIT $8) AS p
 )
-SELECT * FROM hit UNION ALL SELECT * FROM single UNION ALL SELECT * FROM alike
+SELECT h.*, q.meant FROM (SELECT * FROM hit UNION ALL SELECT * FROM single UNION ALL SELECT * FROM alike) AS h
+JOIN whole q USING (query)
 """
 
 
@@ -187,7 +193,15 @@ async def search(db: Connection, queries: Sequence[tuple[str, Sequence[Term]]]) 
     hits: list[list[Hit]] = [[] for _ in queries]
     for row in rows:
         hits[row["query"]].append(
-            Hit(row["position"], row["sku"], row["title"], row["collection"], row["sold_out"], row["rank"])
+            Hit(
+                row["position"],
+                row["sku"],
+                row["title"],
+                row["collection"],
+                row["sold_out"],
+                row["rank"],
+                frozenset(row["meant"]),
+            )
         )
     return hits
 

@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from panier_common.contracts.outbound import clip
@@ -28,6 +29,7 @@ MAX_QUANTITY = 1_000_000
 _LIMITS = {"title": 200, "description": 9999, "brand": 100, "link": 2000, "image_link": 2000}
 _COLLECTION = 60
 _ENCODED_COLLECTION = 170  # the rest of a reply id's 200 are `catalog:collection:` and a page
+_DATES = "2026-07-01T08:00+02:00/2026-07-31T20:00+02:00"
 _DELIMITERS = ",;\t"
 
 
@@ -88,9 +90,10 @@ def decoded(body: bytes) -> str:
         raise FeedError("feed_encoding", f"byte {error.start} is not UTF-8", "Save the file as CSV in UTF-8.") from None
 
 
-def read(text: str, currency: str, other: str) -> Feed:
+def read(text: str, currency: str, other: str, now: datetime | None = None) -> Feed:
     """All rows of a feed for a shop of this currency; products of no type go to the collection `other`.
 
+    A sale of certain dates counts if `now` is within them; without it, rows are only judged and no such sale counts.
     Raises FeedError when the header is missing or lacks a column.
     """
     lines = list(io.StringIO(text, newline=""))
@@ -102,7 +105,7 @@ def read(text: str, currency: str, other: str) -> Feed:
     seen_in: dict[str, int] = {}
     for number, row in _numbered(lines, start + 1, delimiter, len(header)):
         try:
-            product = _product(_fields(header, row), currency, other)
+            product = _product(_fields(header, row), currency, other, now)
             if product.sku in seen_in:
                 raise _BadRowError(f"id `{product.sku}` was already in row {seen_in[product.sku]}")
         except _BadRowError as error:
@@ -162,7 +165,7 @@ def _fields(header: Sequence[str], row: list[str] | csv.Error) -> dict[str, str]
     return fields
 
 
-def _product(fields: dict[str, str], currency: str, other: str) -> FeedProduct:
+def _product(fields: dict[str, str], currency: str, other: str, now: datetime | None) -> FeedProduct:
     for name in ("id", "title", "availability", "price"):
         if not fields[name]:
             raise _BadRowError(f"`{name}` is empty")
@@ -172,7 +175,9 @@ def _product(fields: dict[str, str], currency: str, other: str) -> FeedProduct:
             raise _BadRowError(f"`{name}` has {len(texts[name])} characters; {limit} are allowed")
     price_minor = _price("price", fields["price"], currency)
     if sale := fields.get("sale_price"):
-        price_minor = _price("sale_price", sale, currency)
+        sale_minor = _price("sale_price", sale, currency)
+        if _on_sale(fields.get("sale_price_effective_date", ""), now):
+            price_minor = sale_minor
     return FeedProduct(
         sku=_sku(fields["id"]),
         title=texts["title"],
@@ -208,6 +213,29 @@ def _price(name: str, text: str, currency: str) -> int:
     if price.currency != currency:
         raise _BadRowError(f"`{name}` is in {price.currency}; the shop sells in {currency}")
     return price.minor
+
+
+def _on_sale(dates: str, now: datetime | None) -> bool:
+    """Whether it is time for a sale of these dates (`begin/end`); one without dates is always on."""
+    if not dates:
+        return True
+    try:
+        begins, ends = (text.strip() for text in dates.split("/"))
+        # An end that is a date alone is the whole of that day.
+        begin, end = _time(begins), _time(ends) + timedelta(days=len(ends) <= len("2026-07-31"))
+        if begin > end:
+            raise ValueError("it ends before it begins")
+    except (ValueError, OverflowError):
+        raise _BadRowError(
+            f"`sale_price_effective_date` is `{clip(dates, 60)}`, no begin and later end like {_DATES}"
+        ) from None
+    return now is not None and begin <= now < end
+
+
+def _time(text: str) -> datetime:
+    """A time or a date, of UTC when it says no zone."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _offered(text: str) -> bool:

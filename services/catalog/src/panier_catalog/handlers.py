@@ -85,9 +85,12 @@ def _answer(shelf: Shelf, received: Received, ask: Ask, shop: ShopConfigured, vo
             product = shelf.products.get((shop.shop, sku))
             return menu.product(voice, shop, product) if product else menu.product_gone(voice)
         case browsing.Search(text=text):
-            found = search.choose(shelf.hits.get(received.id, []))
-            if not found.products and not found.sold_out and browsing.greets(text):
-                return menu.greeting(voice, shop, stocked=bool(sizes))
+            found = search.choose(shelf.hits.get(received.id, []), text)
+            if not found.products and not found.sold_out:
+                if browsing.greets(text):
+                    return menu.greeting(voice, shop, stocked=bool(sizes))
+                if browsing.thanks(text):
+                    return menu.thanked(voice)
             return menu.found(voice, shop, text, found)
         case browsing.Foreign():
             return menu.foreign(voice)

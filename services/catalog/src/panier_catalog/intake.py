@@ -73,14 +73,14 @@ async def get_shop(pool: Pool, shop: str) -> ShopConfigured | None:
 
 
 async def read_feed(shop: ShopConfigured | shops.ShopTable, body: bytes) -> Feed:
-    """The feed's products and rejected rows. Raises FeedError.
+    """The feed's products and rejected rows, with the sales of this moment. Raises FeedError.
 
     A large one takes many seconds, in which customers want answers and the broker a sign of life: it has a thread.
     """
-    other = WORDS(shop.languages[0], "feed.other")
+    other, now = WORDS(shop.languages[0], "feed.other"), datetime.now(UTC)
 
     def read() -> Feed:
-        return feed.read(feed.decoded(body), shop.currency, other)
+        return feed.read(feed.decoded(body), shop.currency, other, now)
 
     return read() if len(body) <= AT_ONCE_BYTES else await asyncio.to_thread(read)
 

@@ -174,7 +174,11 @@ def found(voice: Voice, shop: ShopConfigured, text: str, result: Found) -> Answe
     if not result.products:
         body = voice("search.sold_out", names=names) if names else voice("search.nothing", query=query)
         return [_buttons(voice, body, "catalogue", "person")]
-    body = voice("search.instead", names=names) if names else voice("search.found", query=query)
+    if names:
+        body = voice("search.instead", names=names)
+    else:
+        # A product list has no buttons: the way to a person is a word in the text.
+        body = voice("search.found" if result.matches else "search.near", query=query)
     return [
         ProductListMessage(
             catalog_id=shop.catalog_id,
@@ -184,6 +188,10 @@ def found(voice: Voice, shop: ShopConfigured, text: str, result: Found) -> Answe
             footer=voice("footer"),
         )
     ]
+
+
+def thanked(voice: Voice) -> Answer:
+    return [_buttons(voice, voice("thanks.text"), "catalogue", "cart", "orders")]
 
 
 def _sections(hits: Sequence[Hit]) -> tuple[ProductSection, ...]:

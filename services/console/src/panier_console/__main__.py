@@ -5,6 +5,7 @@ from datetime import timedelta
 from panier_common import customers, erasing
 from panier_common.compacted import keep_moving
 from panier_common.process import Process, main
+from panier_common.runner import Runner
 from panier_common.topics import FLOOR
 from panier_common.web import Server
 
@@ -21,7 +22,8 @@ async def console() -> None:
     async with Process("console", settings) as process:
         shops = process.follow_shops()
         erasing.add(process, merging_inboxes(loops.conversations(shops)), erasure.erase, erasure.also)
-        process.add_loop(loops.deliveries())
+        # The loop asks how far it was read, which its runner knows.
+        ours: Runner[loops.Deliveries] = process.add_loop(loops.deliveries(lambda *places: ours.progress(*places)))
         process.add_router(router(process.pool, process.producer))
         process.add_router(customers.router(process.pool, erasure.known, erasure.held))
         process.add_task("floor", keep_moving(process.producer, FLOOR))

@@ -1,6 +1,6 @@
 """The console's two loops: whose records they want, what they load and save, and which handler decides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,16 +13,19 @@ from panier_common.contracts.events import (
     MessageReceived,
     MessageRequested,
     MessageSent,
+    RecipientErased,
 )
-from panier_common.effects import Effect, Publish
+from panier_common.effects import Effect, Publish, SetTimer
+from panier_common.erasing import LOOK_AGAIN_SECONDS, SETTLE_SECONDS, ErasureDue, Look, forget, timer_key
 from panier_common.event import OWNER, Headers, Received
 from panier_common.postgres import Connection
+from panier_common.read_progress import Progress
 from panier_common.routing import CONSOLE
 from panier_common.shops import ShopDirectory
 from panier_common.topics import COMMAND, DELIVERY, ENQUIRY, INBOUND, OUTBOUND, SENT
 
 from panier_console import db as rows
-from panier_console import handlers
+from panier_console import erasure, handlers
 from panier_console.handlers import Decision
 from panier_console.inbox import Inbox
 from panier_console.state import Reached, reached
@@ -30,6 +33,9 @@ from panier_console.text import GROUP, kind_of, shown, text_of
 
 # People read the inbox: what comes is kept twenty times a second, out of the way of the services that answer.
 GATHER_SECONDS = 0.05
+
+DELIVERIES = "console.deliveries"
+BY_NUMBER = (OUTBOUND, DELIVERY)
 
 
 @dataclass
@@ -59,10 +65,15 @@ class Conversations:
 
 @dataclass
 class Deliveries:
-    """The working set of a batch: only what is to be saved, since nothing known before matters."""
+    """The working set of a batch: what is to be saved, since nothing known before matters, and who is to be forgotten,
+    with the homes and how far these were read.
+    """
 
     outgoing: list[rows.Outgoing] = field(default_factory=list)
     deliveries: dict[tuple[str, str], rows.Delivery] = field(default_factory=dict)
+    progress: Mapping[tuple[str, int], Progress] = field(default_factory=dict)
+    due: list[ErasureDue] = field(default_factory=list)
+    homes: set[int] = field(default_factory=set)
 
 
 def conversations(shops: ShopDirectory) -> Loop[Conversations]:
@@ -86,15 +97,21 @@ def conversations(shops: ShopDirectory) -> Loop[Conversations]:
     )
 
 
-def deliveries() -> Loop[Deliveries]:
-    """Our messages and how far they came, as Meta tells: by a phone number's home."""
+def deliveries(look: Look) -> Loop[Deliveries]:
+    """Our messages and how far they came, as Meta tells: by a phone number's home. `look` is its runner's."""
+
+    async def load(_: Connection, batch: Sequence[Received]) -> Deliveries:
+        homes = {received.partition for received in batch if isinstance(received.event, ErasureDue)}
+        return Deliveries(progress=await look([topic.name for topic in BY_NUMBER], homes) if homes else {})
+
     return Loop(
-        name="console.deliveries",
-        topics=(OUTBOUND, DELIVERY),
+        name=DELIVERIES,
+        topics=BY_NUMBER,
         wants=lambda _, __: True,
-        load=_load_deliveries,
+        load=load,
         decide=_keep_delivery,
         save=_save_deliveries,
+        timer_events=(ErasureDue,),
         remembers=False,
         gather_seconds=GATHER_SECONDS,
     )
@@ -159,10 +176,6 @@ async def _save_conversations(db: Connection, world: Conversations) -> None:
         await rows.save_sent(db, world.sent.values())
 
 
-async def _load_deliveries(_: Connection, __: Sequence[Received]) -> Deliveries:
-    return Deliveries()
-
-
 def _keep_delivery(world: Deliveries, received: Received) -> Sequence[Effect]:
     match received.event:
         case MessageRequested() as request:
@@ -174,6 +187,21 @@ def _keep_delivery(world: Deliveries, received: Received) -> Sequence[Effect]:
             told, known = reached(status), world.deliveries.get((number, wamid))
             if told is not None and (known is None or known.reached < told):
                 world.deliveries[number, wamid] = rows.Delivery(number, wamid, told, _own_id(message_id))
+        case RecipientErased(conversations=conversations, at=at):
+            # What others still make of the customer's last messages comes behind it.
+            return [SetTimer(timer_key(one), SETTLE_SECONDS, ErasureDue(one, (), at)) for one in conversations]
+        case ErasureDue() as due:
+            return _forget(world, received, due)
+    return ()
+
+
+def _forget(world: Deliveries, received: Received, due: ErasureDue) -> Sequence[Effect]:
+    """Not before all is read that was written until it had settled: that may be long after the conversation's home."""
+    places = [(topic.name, received.partition) for topic in BY_NUMBER]
+    if not all(world.progress.get(place, Progress()).passed(erasure.settled_at(due), received.at) for place in places):
+        return (SetTimer(timer_key(due.conversation), LOOK_AGAIN_SECONDS, due),)
+    world.due.append(due)
+    world.homes.add(received.partition)
     return ()
 
 
@@ -190,3 +218,6 @@ async def _save_deliveries(db: Connection, world: Deliveries) -> None:
         await rows.insert_outgoing(db, world.outgoing)
     if world.deliveries:
         await rows.save_deliveries(db, world.deliveries.values())
+    if world.due:
+        await erasure.erase_outgoing(db, world.due)
+        await forget(db, DELIVERIES, sorted(world.homes), world.due)
