@@ -114,23 +114,24 @@ def test_homes_given_up_are_not_looked_at():
     assert set(pacing.servable(NOW, [])) == {1, 2}
 
 
-def test_a_number_is_held_where_it_is_worked():
-    """Its next owner finds out by itself; who owned it before would never hear that it works again."""
+def test_a_number_is_said_to_be_held_only_where_it_is_worked():
+    """Who owned it before would never hear that it works again. When it comes back, one probe finds out."""
     pacing = Pacing(10, 10)
     budget = pacing.budget()
-    budget.hold("a", HOME, "m1", RULES[190], NOW)
+    budget.hold("a", HOME, "m1", SLOW, NOW)
     budget.claim("a", "probe", "a:1", NOW)
-    budget.hold("b", 2, "m2", RULES[190], NOW)
+    budget.hold("b", 2, "m2", SLOW, NOW)
     pacing.commit(budget, [], [("probe", HOME, "a")], NOW)
-    assert set(pacing.holds) == {"a", "b"}
+    later = NOW + 2 * SECOND
+    assert (set(pacing.held()), pacing.budget().room_of("a", later)) == ({"a", "b"}, 0)
     pacing.close([HOME])
     pacing.forget([HOME])
-    assert set(pacing.holds) == {"b"}
+    assert set(pacing.held()) == {"b"}
     pacing.open([HOME])
-    assert pacing.budget().room_of("a", NOW) == 10
+    assert (set(pacing.held()), pacing.budget().room_of("a", later)) == ({"a", "b"}, 1)
 
 
-def test_what_was_claimed_or_held_while_its_home_went_is_not_remembered():
+def test_what_was_claimed_while_its_home_went_takes_no_room():
     """The batch began before and is committed after that: nobody hears what becomes of these calls."""
     pacing = Pacing(10, 10)
     budget = pacing.budget()
@@ -140,9 +141,10 @@ def test_what_was_claimed_or_held_while_its_home_went_is_not_remembered():
     pacing.close([HOME])
     pacing.forget([HOME])
     pacing.commit(budget, [], [("probe", HOME, "a"), ("m2", 2, "b")], NOW)
-    assert pacing.holds == {}
+    assert pacing.held() == {}
     pacing.open([HOME])
     assert pacing.budget().room == 9
+    assert pacing.budget().room_of("a", NOW + 2 * SECOND) == 1
 
 
 async def test_homes_are_forgotten_also_when_there_is_no_time_for_their_calls():

@@ -65,7 +65,7 @@ class Room:
     def grow(self, size: int, more: int) -> None:
         """Let a request that holds `size` bytes hold `more`. Raises Full."""
         left = self._free_bytes - more
-        if left < (self._for_small if size + more > SMALL_BYTES else 0):
+        if more and left < (self._for_small if size + more > SMALL_BYTES else 0):
             raise Full
         self._free_bytes = left
 

@@ -107,7 +107,7 @@ async def watch(pool: Pool, pacing: Pacing, dispatcher: Dispatcher, schedule: Sc
     telemetry.gauge("panier.graph.allowed", lambda: [(float(dispatcher.allowed), {})])
     telemetry.gauge(
         "panier.numbers.held",
-        lambda: [(1.0, {"number": number, "reason": hold.reason}) for number, hold in pacing.holds.items()],
+        lambda: [(1.0, {"number": number, "reason": hold.reason}) for number, hold in pacing.held().items()],
     )
     telemetry.gauge(
         "panier.number.rate",

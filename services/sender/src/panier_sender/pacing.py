@@ -2,6 +2,7 @@
 
 Kept in memory only: one process owns a number. After a restart, and when its home has another owner, the first refusal
 tells of holds again, and what customers were sent lately is read from the journal.
+Who gets a home back knows its holds.
 """
 
 from collections import Counter
@@ -151,9 +152,17 @@ class Pacing:
             self._ahead,
             self._pairs,
             claimed=Counter(self._of_number),
-            holds=dict(self.holds),
+            holds={number: self._with_probe_alive(hold) for number, hold in self.holds.items()},
             closed=self._closed,
         )
+
+    def _with_probe_alive(self, hold: Hold) -> Hold:
+        """A probe whose home went finds nothing out any more: another one may follow when the number comes back."""
+        return hold if hold.probe in self._claimed else msgspec.structs.replace(hold, probe=None)
+
+    def held(self) -> dict[str, Hold]:
+        """Holds of numbers that are worked here. Of one that went with its home nobody here hears when it ends."""
+        return {number: hold for number, hold in self.holds.items() if hold.home not in self._closed}
 
     def _most(self) -> int:
         return min(self._claims_limit, self._worth())
@@ -177,9 +186,8 @@ class Pacing:
             self._claimed[message_id] = (home, number)
             self._of_number[number] += 1
         for number in budget.touched:
-            hold = budget.holds.get(number)
-            if hold is not None and hold.home not in self._closed:
-                self.holds[number] = hold
+            if number in budget.holds:
+                self.holds[number] = budget.holds[number]
             else:
                 self.holds.pop(number, None)
         self._pairs.update(budget.paired)
@@ -226,14 +234,10 @@ class Pacing:
         self.backlog = {number: home for number, home in self.backlog.items() if home not in self._closed}
 
     def forget(self, homes: Iterable[int]) -> None:
-        """These homes have another owner, who hears by itself which of their numbers must wait.
-
-        Kept here, a hold would not end: nothing of its number is sent from here any more.
-        """
+        """These homes have another owner."""
         gone = set(homes)
         for message_id in [key for key, (home, _) in self._claimed.items() if home in gone]:
             self._drop(message_id)
-        self.holds = {number: hold for number, hold in self.holds.items() if hold.home not in gone}
 
     def release(self, number: str) -> None:
         """End a number's hold: there is a new token."""
