@@ -190,12 +190,13 @@ def test_large_bodies_leave_half_of_the_room_to_small_ones() -> None:
 async def test_strangers_who_announce_much_keep_nobody_out(
     door: Any, make_webhook: Any, ingest_settings: IngestSettings
 ) -> None:
-    """Each says that 3 MB will come, and sends one byte of them: together more than may be held at once."""
+    """They say that much will come, and send one byte each: together all that may be held at once."""
     host, port = door.url.removeprefix("http://").split(":")
     strangers = []
-    for _ in range(2 * ingest_settings.waiting_bytes // LIMIT_BYTES):
+    many, rest = divmod(ingest_settings.waiting_bytes, LIMIT_BYTES)
+    for size in (*[LIMIT_BYTES] * many, rest):
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {LIMIT_BYTES}\r\n\r\n{{".encode())
+        writer.write(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n{{".encode())
         await writer.drain()
         strangers.append((reader, writer))
     await asyncio.sleep(0.2)
