@@ -82,6 +82,10 @@ async def test_what_the_runner_keeps_of_a_customer_goes_and_nothing_else(pool: A
                 "VALUES (gen_random_uuid(), 'a.c', 3, 't', 0, $1, $2, '{}', $3, '')",
                 n, key, value,
             )  # fmt: skip
+        await db.execute(
+            'INSERT INTO dead_letter (id, loop, home, topic, partition, "offset", key, headers, value, edited, reason) '
+            "VALUES (gen_random_uuid(), 'a.c', 3, 't', 0, 9, '100', '{}', NULL, $1, '')", letters["word"][1]
+        )  # fmt: skip
         await forget(db, "a.b", [3], [ErasureDue(ONE, (USER,), NOW)])
         left = "SELECT conversation, loop FROM conversation ORDER BY 1, 2"
         assert [tuple(row) for row in await db.fetch(left)] == [(ONE, "a.c"), (OTHER, "a.b"), (OTHER, "a.c")]

@@ -79,31 +79,24 @@ class Queries(Sources):
         orders = self._orders(tree, scope, columns, selected)
         locked = self._locked(scope, locks)
         row = f"({''.join(one + ', ' for one in selected)})"
-        plain = Scope([], scope.outer)
         # `unnest` alone keeps its order
         is_shuffled = any(source.alias in self._with or source.table is not None for source in scope.sources)
-        if not orders and not locked:
-            self._emit(f"{out}.append({row})")
-            self._depth = depth
-            if tree.args.get("distinct"):
-                self._emit(f"{out} = list(dict.fromkeys({out}))")
-            if is_shuffled:
-                self._emit(f"if len({out}) > 1: shuffle({out}, random)")
-            self._cut(tree, out, plain)
-            return
         keys = "".join(f"sorting({key}), " for key, _ in orders)
-        self._emit(f"{out}.append((({keys}), {row}, ({locked})))")
+        # What nobody sorts or locks needs nothing beside it.
+        match, its_row = (f"(({keys}), {row}, ({locked}))", "match[1]") if keys or locked else (row, "match")
+        self._emit(f"{out}.append({match})")
         self._depth = depth
         if tree.args.get("distinct"):
-            self._emit(f"{out} = list({{match[1]: match for match in {out}}}.values())")
+            self._emit(f"{out} = list({{{its_row}: match for match in {out}}}.values())")
         if is_shuffled:
             self._emit(f"if len({out}) > 1: shuffle({out}, random)")
         self._sort(out, [descending for _, descending in orders])
-        self._cut(tree, out, plain)
+        self._cut(tree, out, Scope([], scope.outer))
         if locked:
             self._emit(f"for match in {out}:")
             self._emit("    for row in match[2]: tx.lock(row)")
-        self._emit(f"{out} = [match[1] for match in {out}]")
+        if keys or locked:
+            self._emit(f"{out} = [match[1] for match in {out}]")
 
     def _cut(self, tree: exp.Select, out: str, scope: Scope) -> None:
         if tree.args.get("offset"):

@@ -1,8 +1,8 @@
 """How many messages may be claimed now, and which numbers and customers have to wait. Rules and what they remember.
 
 Kept in memory only: one process owns a number. After a restart, and when its home has another owner, the first refusal
-tells of holds again, and what customers were sent lately is read from the journal.
-Who gets a home back knows its holds.
+tells of holds again, and what customers were sent lately is read from the journal. Who gets a home back still has its
+holds.
 """
 
 from collections import Counter

@@ -76,6 +76,7 @@ class DeliveryChanged(Event, frozen=True):
 class EnquiryRaised(Event, frozen=True):
     """Free text that no open question of checkout's was waiting for; `owner` answers it.
 
+    What is no text, and is left to a person of the shop, has an empty one.
     With `reply_id`, the text was the title of a button of the last message: it counts as pressing it.
     `shown_at` is when that message was sent.
     """
